@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kvferry/layout/view.hpp"
+
+namespace kvferry::layout {
+
+/// Whether blocks can go from one view to another, from best to worst.
+enum class Verdict : std::uint8_t {
+  kIdentical,        ///< same shape, same strides
+  kCopyable,         ///< the inside of a block is the same; only its parts lie elsewhere
+  kNeedsReordering,  ///< tokens and heads change places on the way
+  kImpossible,       ///< the bytes cannot mean the same
+};
+
+/// "identical", "copyable", "needs reordering", "impossible".
+[[nodiscard]] std::string_view to_string(Verdict verdict) noexcept;
+
+/// One thing in which two views differ, and what can be done about it.
+struct Reason {
+  std::string field;
+  std::string left;
+  std::string right;
+  std::string advice;
+};
+
+struct Compatibility {
+  Verdict verdict{Verdict::kIdentical};
+  std::vector<Reason> reasons;  ///< why it is not better than `verdict`; empty unless that matters
+
+  /// One sentence: the first reason with both values and the advice.
+  [[nodiscard]] std::string summary() const;
+};
+
+/// Says whether blocks of `left` and `right` can be copied to each other. Pages may differ where
+/// tokens are told apart.
+[[nodiscard]] Compatibility compatible(const LayoutView& left, const LayoutView& right);
+
+}  // namespace kvferry::layout
