@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "kvferry/base/ids.hpp"
+#include "kvferry/base/result.hpp"
+#include "kvferry/base/run.hpp"
+#include "kvferry/base/storage_kind.hpp"
+#include "kvferry/layout/config.hpp"
+#include "kvferry/wire/limits.hpp"
+#include "kvferry/wire/metadata.hpp"
+
+namespace kvferry::wire {
+
+/// One layout of a MessageView. Its regions lie in the message's one array.
+struct LocalLayoutView {
+  LayoutHandle handle{};
+  std::uint32_t version{kLayoutVersion};
+  MemType mem_type{MemType::kDram};
+  LayoutTypeDetails layout_type_details{};
+  layout::LayoutConfig layout_config{};
+  StorageKind location{};
+  std::string_view agent_name{};
+  std::uint64_t device_id{0};
+  std::size_t regions_index{0};  ///< of its first region in MessageView::regions
+  std::size_t regions_count{0};
+};
+
+/// Everything that one message says, without copies of names and blob.
+///
+/// Lifetime: names and blob point into the bytes that were decoded, which must stay alive and
+///           unchanged as long as the view is used.
+struct MessageView {
+  WorkerId worker_id{};
+  std::string_view nixl_agent_name{};
+  std::span<const std::byte> nixl_metadata{};
+  std::vector<LocalLayoutView> layouts{};
+  std::vector<Region> regions{};  ///< of all layouts, in the order of the layouts
+
+  /// The regions of one layout of this message.
+  [[nodiscard]] std::span<const Region> regions_of(const LocalLayoutView& layout) const {
+    return std::span{regions}.subspan(layout.regions_index, layout.regions_count);
+  }
+};
+
+/// Reads a message of format A in at most two allocations, one for the layouts and one for the
+/// regions. Announced lengths are checked against what is left before anything is allocated.
+/// Nothing is said about the meaning of the values: that is lint()'s.
+///
+/// Errors: kCorrupt naming field, byte offset, value and bound, for whatever is not exactly one
+///         message of the format, or is above a limit:
+///         "layouts[0].layout.nixl_metadata.agent_name at 46: length 8589934592 of 15 left".
+/// Source: docs/spec/wire-format.md, sections 1.2 and 1.3.
+[[nodiscard]] Result<MessageView> decode_view(std::span<const std::byte> bytes,
+                                              const WireLimits& limits = WireLimits{});
+
+/// Writes the message that a view, as decode_view() gives it, says: the shortest form of each
+/// integer.
+[[nodiscard]] std::vector<std::byte> encode(const MessageView& view);
+
+/// The same values, owned.
+[[nodiscard]] RdmaLayoutDescriptors to_owned(const MessageView& view);
+
+/// Whether `bytes` decode and encode() of what they say gives the same bytes back.
+[[nodiscard]] bool is_canonical(std::span<const std::byte> bytes,
+                                const WireLimits& limits = WireLimits{});
+
+}  // namespace kvferry::wire

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "kvferry/base/result.hpp"
+#include "kvferry/wire/metadata.hpp"
+
+namespace kvferry::wire {
+
+/// Whether format A can carry `layout`, which is the layout with `index` of its message.
+///
+/// Errors: kInvalidArgument naming the first field that it cannot carry.
+[[nodiscard]] Result<void> check_carriable(const LayoutDescriptor& layout, std::size_t index);
+
+/// Writes a message whose layouts check_carriable() has passed, in one allocation.
+[[nodiscard]] std::vector<std::byte> encode_owned(const WorkerAddress& worker_address,
+                                                  std::span<const std::byte> nixl_metadata,
+                                                  std::span<const LocalLayoutDescriptor> layouts);
+
+}  // namespace kvferry::wire

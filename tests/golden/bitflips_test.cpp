@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: a message with any one bit turned over is refused, or read with the rules broken that it is
+// said to break. Method: each row of bitflips.json of format A.
+#include <gtest/gtest.h>
+
+#include "kvferry/wire/message_view.hpp"
+#include "vectors.hpp"
+
+namespace kvferry::wire::golden {
+namespace {
+
+TEST(Bitflips, AreRefusedOrReadAsSaid) {
+  std::size_t flips{0};
+  for (const Json& base : rows_of_format_a(read_json("bitflips.json"))) {
+    const Bytes bytes = read_message(base.at("base").get<std::string>() + ".bin");
+    for (const Json& flip : base.at("flips")) {
+      const auto bit = flip.at("bit").get<std::size_t>();
+      SCOPED_TRACE("bit " + std::to_string(bit));
+      Bytes flipped = bytes;
+      flipped[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
+      const auto view = decode_view(flipped);
+      ASSERT_EQ(view.has_value(), flip.at("kvferry_decode") == "ok")
+          << (view ? "accepted" : view.error().message);
+      if (view) {
+        EXPECT_EQ(lint_of(*view), flip.at("lint"));
+        EXPECT_EQ(encode(*view) == flipped, is_canonical(flipped));
+      }
+      ++flips;
+    }
+  }
+  EXPECT_EQ(flips, 496U);
+}
+
+}  // namespace
+}  // namespace kvferry::wire::golden

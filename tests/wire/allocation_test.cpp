@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: decoding allocates at most three times whatever the message, and a hostile message cannot
+// make it hold more than it sent. Method: a counting operator new, which is why this is a program
+// of its own.
+#include "counting_new.hpp"
+#include "kvferry/wire/message_view.hpp"
+#include "samples.hpp"
+#include "wire/encoder.hpp"
+
+namespace kvferry::wire {
+namespace {
+
+using samples::Bytes;
+using samples::counts;
+using samples::Counts;
+using samples::Pieces;
+using samples::shortest;
+
+/// What one decoding of `bytes` allocates.
+Counts decoding(const Bytes& bytes, bool accepted) {
+  counts() = Counts{.on = true};
+  const auto view = decode_view(bytes);
+  counts().on = false;
+  EXPECT_EQ(view.has_value(), accepted);
+  return counts();
+}
+
+RdmaLayoutDescriptors large_message(std::size_t layouts, std::size_t layers) {
+  RdmaLayoutDescriptors message = samples::clean_message();
+  LocalLayoutDescriptor local = message.layouts[0];
+  local.layout.memory_descriptors.assign(layers, Region{0x7f1234000000, 65'536'000});
+  message.layouts.assign(layouts, local);
+  // Not all alike, so that no guess from the first layout serves.
+  for (std::size_t i = 0; i < layouts; i += 3) {
+    message.layouts[i].layout.memory_descriptors.resize(1);
+  }
+  return message;
+}
+
+TEST(DecodeView, AllocatesAtMostTwice) {
+  for (const auto& [layouts, layers] :
+       std::vector<std::pair<std::size_t, std::size_t>>{{0, 0}, {1, 1}, {8, 80}, {1000, 80}}) {
+    const RdmaLayoutDescriptors message = large_message(layouts, layers);
+    const Bytes bytes =
+        encode_owned(message.worker_address, message.nixl_metadata, message.layouts);
+    const Counts made = decoding(bytes, true);
+    EXPECT_LE(made.allocations, 2U);
+    EXPECT_LE(made.bytes, layouts * (sizeof(LocalLayoutView) + layers * sizeof(Region)));
+  }
+}
+
+TEST(Pack, AllocatesOnce) {
+  const RdmaLayoutDescriptors message = large_message(100, 80);
+  counts() = Counts{.on = true};
+  const Bytes bytes = encode_owned(message.worker_address, message.nixl_metadata, message.layouts);
+  counts().on = false;
+  EXPECT_EQ(counts().allocations, 1U);
+  EXPECT_EQ(counts().bytes, bytes.size());
+}
+
+TEST(DecodeView, HoldsNothingForAnnouncedLengthsThatAreNotThere) {
+  for (const std::string_view piece :
+       {"agent_length", "blob_length", "layout_count", "name_length", "region_count"}) {
+    for (unsigned bits = 7; bits < 64; ++bits) {
+      SCOPED_TRACE(std::string{piece} + " 2^" + std::to_string(bits));
+      const Bytes bytes = Pieces{}.with(piece, shortest(1ULL << bits)).bytes();
+      // The one layout of the message and the error's text.
+      EXPECT_LE(decoding(bytes, false).bytes, 2048U);
+    }
+  }
+}
+
+TEST(DecodeView, HoldsInProportionToTheMessage) {
+  // Counts that could just be true, and then nothing of what they announce.
+  for (const std::string_view piece : {"layout_count", "region_count"}) {
+    for (const std::size_t length : {1000U, 100'000U, 1'000'000U}) {
+      const std::size_t room = length / (piece == "layout_count" ? 17 : 2);
+      Bytes bytes = Pieces{}.with(piece, shortest(std::min<std::size_t>(room, 65'536))).bytes();
+      bytes.resize(bytes.size() + length, std::byte{0xFF});
+      EXPECT_LE(decoding(bytes, false).bytes, 2048 + length * sizeof(LocalLayoutView) / 17);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kvferry::wire

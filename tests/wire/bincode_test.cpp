@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: integers, text, blobs and counts of bincode are read as strictly, and written as shortly,
+// as section 1.2 of the wire format says. Method: literal bytes, at each boundary.
+#include "wire/bincode.hpp"
+
+#include <limits>
+
+#include "samples.hpp"
+
+namespace kvferry::wire::bincode {
+namespace {
+
+using samples::Bytes;
+using samples::from_hex;
+using samples::marked;
+using samples::to_hex;
+
+constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+
+struct Integer {
+  std::uint64_t value;
+  std::string_view hex;
+};
+
+const std::vector<Integer>& integers() {
+  static const std::vector<Integer> all{
+      {0, "00"},
+      {1, "01"},
+      {250, "fa"},
+      {251, "fbfb00"},
+      {252, "fbfc00"},
+      {255, "fbff00"},
+      {256, "fb0001"},
+      {65'535, "fbffff"},
+      {65'536, "fc00000100"},
+      {0xFFFF'FFFF, "fcffffffff"},
+      {0x1'0000'0000, "fd0000000001000000"},
+      {kMax, "fdffffffffffffffff"},
+  };
+  return all;
+}
+
+Failure failure_of(const Bytes& bytes, bool (*read)(Reader&)) {
+  Reader reader{bytes};
+  EXPECT_FALSE(read(reader));
+  return reader.failure();
+}
+
+bool read_u32(Reader& reader) {
+  std::uint32_t value{0};
+  return reader.u32(value);
+}
+bool read_u64(Reader& reader) {
+  std::uint64_t value{0};
+  return reader.u64(value);
+}
+bool read_u128(Reader& reader) {
+  std::uint64_t high{0};
+  std::uint64_t low{0};
+  return reader.u128(high, low);
+}
+bool skip_u64(Reader& reader) { return reader.skip_u64(); }
+
+TEST(BincodeWriter, WritesEachIntegerInItsShortestForm) {
+  for (const Integer& integer : integers()) {
+    Sizer sizer;
+    sizer.u64(integer.value);
+    Bytes bytes(sizer.size());
+    Writer writer{bytes.data()};
+    writer.u64(integer.value);
+    EXPECT_EQ(to_hex(bytes), integer.hex);
+    EXPECT_EQ(writer.cursor(), bytes.data() + bytes.size());
+  }
+}
+
+TEST(BincodeWriter, WritesWideHandlesWithAllTheirBits) {
+  Sizer sizer;
+  sizer.u128(0x0102, 0x0304);
+  Bytes bytes(sizer.size());
+  Writer writer{bytes.data()};
+  writer.u128(0x0102, 0x0304);
+  EXPECT_EQ(to_hex(bytes),
+            "fe"
+            "0403000000000000"
+            "0201000000000000");
+}
+
+TEST(BincodeReader, ReadsEachIntegerAndPassesOverIt) {
+  for (const Integer& integer : integers()) {
+    const Bytes bytes = from_hex(integer.hex);
+    Reader reader{bytes};
+    std::uint64_t value{0};
+    EXPECT_TRUE(reader.u64(value));
+    EXPECT_EQ(value, integer.value);
+    EXPECT_TRUE(reader.finish());
+
+    Reader skipper{bytes};
+    EXPECT_TRUE(skipper.skip_u64());
+    EXPECT_TRUE(skipper.finish());
+
+    const std::byte* cursor = bytes.data();
+    EXPECT_EQ(read_checked_u64(cursor), integer.value);
+    EXPECT_EQ(cursor, bytes.data() + bytes.size());
+  }
+}
+
+TEST(BincodeReader, AcceptsWiderFormsUpToTheType) {
+  for (const int marker : {251, 252, 253}) {
+    const Bytes bytes = marked(5, marker);
+    Reader reader{bytes};
+    std::uint64_t value{0};
+    EXPECT_TRUE(reader.u64(value)) << marker;
+    EXPECT_EQ(value, 5U);
+    EXPECT_TRUE(reader.finish());
+  }
+  for (const int marker : {251, 252, 253, 254}) {
+    const Bytes bytes = marked(5, marker);
+    Reader reader{bytes};
+    std::uint64_t high{9};
+    std::uint64_t low{9};
+    EXPECT_TRUE(reader.u128(high, low)) << marker;
+    EXPECT_EQ(high, 0U);
+    EXPECT_EQ(low, 5U);
+    EXPECT_TRUE(reader.finish());
+  }
+}
+
+TEST(BincodeReader, RefusesMarkersWiderThanTheTypeWhateverTheValue) {
+  for (const auto& [bytes, read] : std::vector<std::pair<Bytes, bool (*)(Reader&)>>{
+           {marked(5, 253), &read_u32}, {marked(5, 254), &read_u64}, {marked(5, 254), &skip_u64}}) {
+    EXPECT_EQ(failure_of(bytes, read).problem, Problem::kTooWide);
+  }
+}
+
+TEST(BincodeReader, RefusesTheReservedMarker) {
+  const Bytes bytes(40, std::byte{0xFF});
+  for (const auto read : {&read_u32, &read_u64, &read_u128, &skip_u64}) {
+    const Failure failure = failure_of(bytes, read);
+    EXPECT_EQ(failure.problem, Problem::kReserved);
+    EXPECT_EQ(failure.value, 255U);
+  }
+}
+
+TEST(BincodeReader, SaysHowManyBytesAreMissing) {
+  for (const auto read : {&read_u64, &skip_u64}) {
+    const Failure failure = failure_of(from_hex("fd00"), read);
+    EXPECT_EQ(failure.problem, Problem::kEnd);
+    EXPECT_EQ(describe(failure), "9 bytes of 2 left");
+    EXPECT_EQ(describe(failure_of({}, read)), "1 bytes of 0 left");
+  }
+  EXPECT_EQ(describe(failure_of(from_hex("fe00"), &read_u128)), "17 bytes of 2 left");
+}
+
+TEST(BincodeReader, NoticesThatOneByteIsMissing) {
+  for (const int marker : {251, 252, 253, 254}) {
+    Bytes bytes = marked(5, marker);
+    const std::string expected =
+        std::to_string(bytes.size()) + " bytes of " + std::to_string(bytes.size() - 1) + " left";
+    bytes.pop_back();
+    EXPECT_EQ(describe(failure_of(bytes, &read_u128)), expected);
+    if (marker < 254) {
+      EXPECT_EQ(describe(failure_of(bytes, &read_u64)), expected);
+      EXPECT_EQ(describe(failure_of(bytes, &skip_u64)), expected);
+    }
+    if (marker < 253) {
+      EXPECT_EQ(describe(failure_of(bytes, &read_u32)), expected);
+    }
+  }
+}
+
+TEST(BincodeReader, PassesOverManyIntegersUpToWhereTheyAreCut) {
+  for (const std::size_t last : {0U, 3U, 8U, 11U}) {
+    // One of the last form after two others, so that each form is met at the very end.
+    const Bytes bytes = from_hex("07 fbfb00" + std::string{integers()[last].hex});
+    std::size_t passed{0};
+    Reader whole{bytes};
+    EXPECT_TRUE(whole.skip_u64s(3, passed));
+    EXPECT_EQ(passed, 3U);
+    EXPECT_TRUE(whole.finish());
+    for (std::size_t length = 0; length < bytes.size(); ++length) {
+      const Bytes cut{bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(length)};
+      Reader reader{cut};
+      EXPECT_FALSE(reader.skip_u64s(3, passed)) << integers()[last].hex << " cut at " << length;
+      EXPECT_EQ(passed, length < 1 ? 0U : length < 4 ? 1U : 2U);
+      EXPECT_EQ(reader.failure().problem, Problem::kEnd);
+    }
+  }
+}
+
+TEST(BincodeReader, RefusesVariantsPastTheLast) {
+  const Bytes bytes = from_hex("03");
+  std::uint32_t index{0};
+  Reader last{bytes};
+  EXPECT_TRUE(last.variant(4, index));
+  EXPECT_EQ(index, 3U);
+  Reader past{bytes};
+  EXPECT_FALSE(past.variant(3, index));
+  EXPECT_EQ(describe(past.failure()), "variant 3 of 3");
+}
+
+TEST(BincodeReader, ChecksCountsAgainstWhatIsLeftAndTheLimit) {
+  const Bytes bytes = from_hex("03 0000 0000 00");
+  std::size_t elements{0};
+  EXPECT_TRUE(Reader{bytes}.count(1, 3, elements));
+  EXPECT_EQ(elements, 3U);
+  Reader room{bytes};
+  EXPECT_FALSE(room.count(2, 3, elements));
+  EXPECT_EQ(describe(room.failure()), "count 3 of at most 2 in what is left");
+  Reader limit{bytes};
+  EXPECT_FALSE(limit.count(1, 2, elements));
+  EXPECT_EQ(describe(limit.failure()), "3 is above the limit of 2");
+}
+
+TEST(BincodeReader, ChecksLengthsAgainstWhatIsLeftAndTheLimit) {
+  const Bytes bytes = from_hex("02 6162");
+  std::span<const std::byte> blob;
+  EXPECT_TRUE(Reader{bytes}.blob(2, blob));
+  EXPECT_EQ(to_hex(blob), "6162");
+  Reader limit{bytes};
+  EXPECT_FALSE(limit.blob(1, blob));
+  EXPECT_EQ(describe(limit.failure()), "2 is above the limit of 1");
+  const Bytes cut = from_hex("02 61");
+  Reader left{cut};
+  EXPECT_FALSE(left.blob(9, blob));
+  EXPECT_EQ(describe(left.failure()), "length 2 of 1 left");
+}
+
+TEST(BincodeReader, RefusesTextThatIsNotUtf8) {
+  const Bytes bytes = from_hex("02 61ff");
+  std::string_view text;
+  Reader reader{bytes};
+  EXPECT_FALSE(reader.text(9, text));
+  EXPECT_EQ(describe(reader.failure()), "not UTF-8 after 1 of 2 bytes");
+}
+
+TEST(BincodeReader, RefusesTrailingBytes) {
+  const Bytes bytes = from_hex("0102");
+  Reader reader{bytes};
+  EXPECT_FALSE(reader.finish());
+  EXPECT_EQ(describe(reader.failure()), "2 bytes after the end");
+}
+
+}  // namespace
+}  // namespace kvferry::wire::bincode
