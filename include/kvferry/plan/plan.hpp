@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// How blocks move between two layouts: pure arithmetic, no memory is touched.
+//
+//   auto shape = PlanTemplate::create(source_view, destination_view, {.layers = {0, 16}});
+//   auto plan = CopyPlan::create(*shape, {.source = block_ids({4, 9}), .destination = ...});
+//   RunCursor cursor = plan->cursor();
+//   for (Run run; cursor.next(run);) { ... }
+//
+// A PlanTemplate is computed once for two views and a range of layers; a CopyPlan adds the block
+// ids; a RunCursor yields the strided runs one by one, without ever holding all of them.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "kvferry/base/ids.hpp"
+#include "kvferry/base/result.hpp"
+#include "kvferry/base/run.hpp"
+#include "kvferry/layout/compatibility.hpp"
+#include "kvferry/layout/view.hpp"
+
+namespace kvferry::plan {
+
+/// Layers of the whole model, half open. Empty when `first` equals `end`.
+struct LayerRange {
+  static constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
+
+  std::uint64_t first{0};
+  std::uint64_t end{kAll};  ///< kAll: up to the model's last
+
+  friend constexpr bool operator==(const LayerRange&, const LayerRange&) = default;
+};
+
+/// What moves between two views, whatever the blocks.
+struct TemplateOptions {
+  LayerRange layers{};
+  bool partial{false};  ///< move what both sides hold instead of refusing what is not covered
+};
+
+/// The blocks whose tokens move, paired in the order given. A source may repeat.
+struct BlockPairs {
+  std::span<const BlockId> source;
+  std::span<const BlockId> destination;
+};
+
+namespace detail {
+
+/// One loop of a nest: how often, and how far each side goes on. A region step goes on to the next
+/// region of the side's list instead.
+struct Loop {
+  layout::Axis axis{layout::Axis::kBlock};  ///< the outermost of those it stands for
+  std::uint64_t extent{1};
+  std::uint64_t source_stride{0};
+  std::uint64_t destination_stride{0};
+  std::uint32_t source_region_step{0};
+  std::uint32_t destination_region_step{0};
+};
+
+/// The most loops that are left after merging: block, layer, outer, token, head.
+inline constexpr std::size_t kMaxLoops = 5;
+
+/// Nested loops around one piece that is contiguous on both sides.
+struct Nest {
+  std::array<Loop, kMaxLoops> loops{};  ///< outermost first
+  std::size_t depth{0};                 ///< loops in use
+  bool strided{false};                  ///< whether the innermost loop is the count of a run
+  bool block_by_block{true};            ///< whether one block is whole before the next begins
+  std::uint64_t piece_bytes{0};
+  RunEnd source;  ///< the first piece, for blocks at offset 0
+  RunEnd destination;
+
+  /// How many pieces all loops make.
+  [[nodiscard]] std::uint64_t pieces() const noexcept;
+};
+
+/// Block pairs, or a part of one, that one nest carries out.
+struct Series {
+  std::uint64_t source_block{0};
+  std::uint64_t destination_block{0};
+  std::uint64_t length{1};     ///< block pairs, both ids going up by one
+  std::uint64_t completes{1};  ///< destination blocks that are whole after it
+  std::size_t token_class{0};  ///< index of the template's token class
+};
+
+}  // namespace detail
+
+/// Two views and a range of layers, aligned in the coordinates of the whole model.
+///
+/// Threads: immutable once made.
+class PlanTemplate {
+ public:
+  /// Errors: kIncompatible when the views cannot hold each other's bytes (with the reason), or
+  ///         when the source does not cover the destination (naming the first uncovered axis and
+  ///         range) unless that is allowed; kInvalidArgument for layers past the model's.
+  [[nodiscard]] static Result<std::shared_ptr<const PlanTemplate>> create(
+      const layout::LayoutView& source, const layout::LayoutView& destination,
+      const TemplateOptions& options = {});
+
+  /// How the views stand to each other.
+  [[nodiscard]] const layout::Compatibility& compatibility() const noexcept {
+    return compatibility_;
+  }
+  /// The part of the destination's blocks, of the selected layers, that the source holds.
+  [[nodiscard]] double coverage() const noexcept { return coverage_; }
+
+ private:
+  friend class CopyPlan;
+  friend class RunCursor;
+
+  /// Tokens [source_token, source_token + tokens) of a source block go to a destination block.
+  struct TokenClass {
+    std::uint64_t source_token{0};
+    std::uint64_t destination_token{0};
+    std::uint64_t tokens{0};
+    detail::Nest nest;                  ///< of one block pair
+    std::uint64_t pieces_per_outer{0};  ///< contiguous pieces of one (layer, outer)
+  };
+
+  PlanTemplate(layout::LayoutView source, layout::LayoutView destination)
+      : source_{std::move(source)}, destination_{std::move(destination)} {}
+
+  [[nodiscard]] Result<void> make_classes();
+  /// The nest of `blocks` consecutive block pairs with equal pages.
+  [[nodiscard]] detail::Nest merged_nest(std::uint64_t blocks) const;
+
+  layout::LayoutView source_;  ///< cut to what both sides hold
+  layout::LayoutView destination_;
+  std::uint32_t first_source_region_{0};  ///< index in the list of the view before the cut
+  std::uint32_t first_destination_region_{0};
+  layout::Compatibility compatibility_;
+  double coverage_{1.0};
+  bool empty_{false};  ///< nothing to move, whatever the blocks
+  std::vector<TokenClass> classes_;
+};
+
+/// What a plan amounts to.
+struct PlanSummary {
+  std::uint64_t block_pairs{0};   ///< destination blocks
+  std::uint64_t bytes_useful{0};  ///< distinct destination bytes
+  std::uint64_t bytes_moved{0};
+  std::uint64_t runs_before{0};   ///< pieces contiguous inside one (block pair, layer, outer)
+  std::uint64_t runs{0};          ///< contiguous copies that are really made
+  std::uint64_t smallest_run{0};  ///< bytes; 0 when there is none
+  std::uint64_t largest_run{0};
+  double coverage{1.0};
+};
+
+class CopyPlan;
+
+/// Walks over the runs of a plan.
+///
+/// Threads:  one at a time.
+/// Lifetime: the plan outlives it.
+class RunCursor {
+ public:
+  explicit RunCursor(const CopyPlan& plan) noexcept;
+
+  /// Writes the next run, of at most `max_bytes` (not 0) in all, and says whether there was one.
+  bool next(Run& run, std::uint64_t max_bytes = std::numeric_limits<std::uint64_t>::max());
+
+  /// How many of CopyPlan::destination_blocks(), from the first, are whole once every run that
+  /// next() gave has been carried out.
+  [[nodiscard]] std::size_t completed_blocks() const noexcept;
+
+ private:
+  [[nodiscard]] const detail::Nest& nest() const noexcept;
+  void start_series();
+  void load_run();
+  void step();
+
+  const CopyPlan* plan_;
+  std::size_t series_{0};
+  std::size_t blocks_before_{0};                       ///< completed by the series before this one
+  std::uint64_t series_bytes_{0};                      ///< given of the current series
+  detail::Nest merged_;                                ///< of a series longer than one block
+  std::array<std::uint64_t, detail::kMaxLoops> at_{};  ///< of each loop
+  Run rest_{};                                         ///< what is left of the current run
+  std::uint64_t taken_bytes_{0};                       ///< of the first piece of rest_
+};
+
+/// Everything that one transfer moves.
+///
+/// Threads: immutable once made.
+class CopyPlan {
+ public:
+  /// Errors: kInvalidArgument for an id out of range, a destination named twice, or lists that do
+  ///         not name the same number of tokens.
+  [[nodiscard]] static Result<CopyPlan> create(std::shared_ptr<const PlanTemplate> shape,
+                                               const BlockPairs& blocks);
+
+  [[nodiscard]] RunCursor cursor() const noexcept { return RunCursor{*this}; }
+  [[nodiscard]] PlanSummary summary() const;
+  [[nodiscard]] const PlanTemplate& shape() const noexcept { return *shape_; }
+
+  /// Bytes that all runs move.
+  [[nodiscard]] std::uint64_t total_bytes() const noexcept { return total_bytes_; }
+
+  /// The destination blocks in the order in which the runs complete them.
+  [[nodiscard]] std::span<const BlockId> destination_blocks() const noexcept {
+    return destination_blocks_;
+  }
+
+ private:
+  friend class RunCursor;
+
+  explicit CopyPlan(std::shared_ptr<const PlanTemplate> shape) : shape_{std::move(shape)} {}
+
+  void pair_blocks(const BlockPairs& blocks);
+  void pair_tokens(const BlockPairs& blocks, std::uint64_t source_page,
+                   std::uint64_t destination_page);
+
+  std::shared_ptr<const PlanTemplate> shape_;  // shared: with a cache and other plans
+  std::vector<detail::Series> series_;
+  std::vector<BlockId> destination_blocks_;
+  std::uint64_t total_bytes_{0};
+};
+
+}  // namespace kvferry::plan
