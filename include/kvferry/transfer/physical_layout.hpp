@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "kvferry/base/result.hpp"
+#include "kvferry/base/storage_kind.hpp"
+#include "kvferry/layout/layout.hpp"
+#include "kvferry/layout/view.hpp"
+#include "kvferry/memory/memory.hpp"
+
+namespace kvferry::transfer {
+
+class ClaimTable;
+class PhysicalLayoutBuilder;
+
+/// A layout and the memory in which it lies, in this process.
+///
+///   auto layout = PhysicalLayout::layer_separate(config, BlockDimension::kBlockIsFirstDim)
+///                     .allocate_system().build();
+///
+/// Threads: immutable; the bytes themselves are the caller's to synchronize.
+class PhysicalLayout {
+ public:
+  [[nodiscard]] static PhysicalLayoutBuilder fully_contiguous(const layout::LayoutConfig& config);
+  [[nodiscard]] static PhysicalLayoutBuilder layer_separate(const layout::LayoutConfig& config,
+                                                            layout::BlockDimension dimension);
+
+  [[nodiscard]] const layout::Layout& layout() const noexcept { return layout_; }
+  [[nodiscard]] const layout::LayoutView& view() const noexcept { return view_; }
+  [[nodiscard]] StorageKind storage_kind() const noexcept {
+    return memories_.front()->storage_kind();
+  }
+  [[nodiscard]] std::span<const memory::MemoryPtr> memories() const noexcept { return memories_; }
+
+  /// Where each region of the layout begins in this process.
+  [[nodiscard]] std::span<std::byte* const> region_bases() const noexcept { return bases_; }
+
+  /// Which blocks are being written: one table, however often the layout is registered.
+  [[nodiscard]] const std::shared_ptr<ClaimTable>& claims() const noexcept { return claims_; }
+
+ private:
+  friend class PhysicalLayoutBuilder;
+
+  PhysicalLayout(layout::Layout layout, layout::LayoutView view,
+                 std::vector<memory::MemoryPtr> memories);
+
+  layout::Layout layout_;
+  layout::LayoutView view_;
+  std::vector<memory::MemoryPtr> memories_;
+  std::vector<std::byte*> bases_;
+  std::shared_ptr<ClaimTable> claims_;  // shared: with transfers that write into it
+};
+
+// Shared: the caller, the manager it is registered with and transfers in flight.
+using PhysicalLayoutPtr = std::shared_ptr<const PhysicalLayout>;
+
+/// Collects what a physical layout is made of.
+class PhysicalLayoutBuilder {
+ public:
+  PhysicalLayoutBuilder(const layout::LayoutConfig& config, layout::Arrangement arrangement)
+      : config_{config}, arrangement_{arrangement} {}
+
+  /// Takes one zeroed allocation of system memory that workers of this machine can map. Every
+  /// region begins at a multiple of 4096, or of the config's alignment where that is larger.
+  PhysicalLayoutBuilder& allocate_system();
+
+  /// Takes memory of the caller: one range for each region, in order. `keep_alive` is held as long
+  /// as anything uses the ranges.
+  ///
+  /// Lifetime: without `keep_alive`, the bytes outlive the layout, its registration and every
+  ///           transfer that uses it.
+  PhysicalLayoutBuilder& adopt(std::vector<std::span<std::byte>> regions,
+                               std::shared_ptr<const void> keep_alive = nullptr);
+
+  /// Errors: kInvalidArgument for a config that does not validate, regions that do not fit it or
+  ///         overlap, or no memory named; kUnavailable when there is not enough memory.
+  [[nodiscard]] Result<PhysicalLayoutPtr> build() const;
+
+ private:
+  [[nodiscard]] Result<PhysicalLayoutPtr> build_allocated() const;
+  [[nodiscard]] Result<PhysicalLayoutPtr> build_adopted() const;
+
+  layout::LayoutConfig config_;
+  layout::Arrangement arrangement_;
+  bool allocate_{false};
+  std::optional<std::vector<std::span<std::byte>>> adopted_;
+  std::shared_ptr<const void> keep_alive_;  // shared: with whoever lent the memory
+};
+
+}  // namespace kvferry::transfer

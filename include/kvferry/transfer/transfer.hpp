@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kvferry/base/clock.hpp"
+#include "kvferry/base/error.hpp"
+#include "kvferry/base/ids.hpp"
+#include "kvferry/plan/plan.hpp"
+
+namespace kvferry::transfer {
+
+class TransferState;
+
+/// How to move blocks.
+struct TransferOptions {
+  plan::LayerRange layers{};  ///< of the whole model
+  /// From now. The default is longer than any transfer of a whole cache between healthy workers of
+  /// one machine takes, and short enough for a request that waits for it.
+  Duration deadline{std::chrono::seconds{30}};
+};
+
+/// How a transfer ended. Blocks that are not in `bad_blocks` hold every byte that the source's
+/// memory held while it was copied; that nobody wrote there meanwhile is the owner's to see to.
+struct TransferReport {
+  std::optional<Error> error{};       ///< nothing: every byte arrived
+  std::vector<BlockId> bad_blocks{};  ///< destination blocks that must not be used
+  plan::PlanSummary plan{};           ///< what was to be moved
+  std::uint64_t bytes_moved{0};       ///< by requests that ended; a failed one may have moved more
+  std::string route{};                ///< "host copy", "shm read"
+  Duration plan_time{};               ///< checks and planning, before the first byte
+  Duration transfer_time{};           ///< from the first byte to the end
+  /// Whether nothing can touch the destination any more. If false, its blocks stay claimed, in
+  /// quarantine, until that is so.
+  bool quiet{true};
+
+  [[nodiscard]] bool ok() const noexcept { return !error.has_value(); }
+};
+
+/// One transfer that was started. Dropping it neither cancels nor waits: the transfer goes on.
+///
+/// Threads: any, all methods; copies name the same transfer.
+class Transfer {
+ public:
+  explicit Transfer(std::shared_ptr<TransferState> state) noexcept : state_{std::move(state)} {}
+
+  /// Waits for the end, which comes at the transfer's deadline at the latest, or up to a second
+  /// after it where something under us hangs; then `quiet` is false.
+  [[nodiscard]] TransferReport wait() const;
+
+  /// Waits for the end, but not longer than `timeout`; nothing if it has not come by then. The
+  /// transfer goes on.
+  [[nodiscard]] std::optional<TransferReport> wait_for(Duration timeout) const;
+
+  /// The report if the transfer is at its end.
+  [[nodiscard]] std::optional<TransferReport> poll() const;
+
+  /// Stops the transfer and waits for its end, as wait() does. One that has ended already keeps
+  /// its report.
+  TransferReport cancel() const;
+
+  /// Whether nothing of it can touch the destination any more, asked now.
+  [[nodiscard]] bool quiet() const;
+
+ private:
+  // Shared: handles of the caller and the engine that carries it out; either may let go first.
+  std::shared_ptr<TransferState> state_;
+};
+
+}  // namespace kvferry::transfer

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "kvferry/agent/agent.hpp"
+#include "kvferry/base/result.hpp"
+#include "kvferry/base/run.hpp"
+#include "kvferry/transfer/physical_layout.hpp"
+
+namespace kvferry::transfer {
+
+/// What carries out runs between two fixed lists of regions. It knows no layout.
+///
+/// Threads: any, all methods.
+class Executor {
+ public:
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+  virtual ~Executor() = default;
+
+  /// "host copy", "shm read".
+  [[nodiscard]] virtual const std::string& route() const noexcept = 0;
+
+  /// Most bytes of one post(); 0 where there is no limit.
+  [[nodiscard]] virtual std::uint64_t largest_post_bytes() const noexcept = 0;
+
+  /// Moves the bytes of `runs`; nothing: they have moved. Otherwise poll() tells.
+  [[nodiscard]] virtual Result<std::optional<agent::RequestId>> post(
+      std::span<const Run> runs) const = 0;
+  [[nodiscard]] virtual Result<agent::RequestState> poll(agent::RequestId id) const = 0;
+  virtual void cancel(agent::RequestId id) const = 0;
+  [[nodiscard]] virtual bool quiet(agent::RequestId id) const = 0;
+  virtual void release(agent::RequestId id) const = 0;
+
+  /// Whether what has moved so far can be trusted: the other side still lives.
+  ///
+  /// Errors: kUnavailable when it does not.
+  [[nodiscard]] virtual Result<void> check_owner() const = 0;
+
+ protected:
+  Executor() = default;
+};
+
+/// Copies between two layouts of this process, which it keeps alive.
+[[nodiscard]] std::unique_ptr<const Executor> make_host_executor(PhysicalLayoutPtr source,
+                                                                 PhysicalLayoutPtr destination);
+
+/// What an agent executor reads from and into.
+struct AgentRead {
+  std::shared_ptr<agent::Agent> agent;  // shared: with the manager, which may go first
+  agent::PeerId peer{};
+  agent::PreparedSidePtr source;  ///< regions of the peer
+  PhysicalLayoutPtr destination;  ///< kept alive
+};
+
+/// Pulls from a peer's layout through an agent.
+///
+/// Errors: those of Agent::prepare_local().
+[[nodiscard]] Result<std::unique_ptr<const Executor>> make_agent_executor(AgentRead read);
+
+}  // namespace kvferry::transfer

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kvferry/transfer/physical_layout.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "kvferry/base/checked.hpp"
+#include "kvferry/base/try.hpp"
+#include "transfer/claims.hpp"
+
+namespace kvferry::transfer {
+namespace {
+
+using layout::Layout;
+using layout::LayoutView;
+
+std::uint64_t address_of(const std::byte* bytes) { return reinterpret_cast<std::uintptr_t>(bytes); }
+
+Error too_large() {
+  return Error{ErrorCode::kInvalidArgument,
+               "the regions of this layout, aligned, do not fit into 64 bits"};
+}
+
+/// Sizes as they are laid out one after the other: each rounded up, and room to align the first.
+Result<std::uint64_t> allocation_bytes(const std::vector<std::uint64_t>& sizes,
+                                       std::uint64_t alignment) {
+  std::uint64_t total = alignment > memory::kAlignmentBytes ? alignment : 0;
+  for (const std::uint64_t size : sizes) {
+    const auto rounded = checked_round_up(size, alignment);
+    const auto sum = rounded ? checked_add(total, *rounded) : std::nullopt;
+    if (!sum) {
+      return too_large();
+    }
+    total = *sum;
+  }
+  return total;
+}
+
+Result<void> check_disjoint(std::vector<Region> regions) {
+  std::sort(regions.begin(), regions.end(),
+            [](const Region& a, const Region& b) { return a.address < b.address; });
+  for (std::size_t i = 1; i < regions.size(); ++i) {
+    if (regions[i - 1].address + regions[i - 1].size_bytes > regions[i].address) {
+      return Error{ErrorCode::kInvalidArgument,
+                   "two regions overlap at address " + std::to_string(regions[i].address)};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+PhysicalLayout::PhysicalLayout(Layout layout, LayoutView view,
+                               std::vector<memory::MemoryPtr> memories)
+    : layout_{std::move(layout)},
+      view_{std::move(view)},
+      memories_{std::move(memories)},
+      claims_{std::make_shared<ClaimTable>(layout_.config().num_blocks)} {
+  bases_.reserve(layout_.regions().size());
+  for (const Region& region : layout_.regions()) {
+    bases_.push_back(reinterpret_cast<std::byte*>(region.address));  // NOLINT(*-int-to-ptr)
+  }
+}
+
+PhysicalLayoutBuilder PhysicalLayout::fully_contiguous(const layout::LayoutConfig& config) {
+  return {config, layout::Arrangement::kFullyContiguous};
+}
+
+PhysicalLayoutBuilder PhysicalLayout::layer_separate(const layout::LayoutConfig& config,
+                                                     layout::BlockDimension dimension) {
+  return {config, layout::layer_separate(dimension)};
+}
+
+PhysicalLayoutBuilder& PhysicalLayoutBuilder::allocate_system() {
+  allocate_ = true;
+  return *this;
+}
+
+PhysicalLayoutBuilder& PhysicalLayoutBuilder::adopt(std::vector<std::span<std::byte>> regions,
+                                                    std::shared_ptr<const void> keep_alive) {
+  adopted_ = std::move(regions);
+  keep_alive_ = std::move(keep_alive);
+  return *this;
+}
+
+Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build() const {
+  if (allocate_ == adopted_.has_value()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "a physical layout needs allocated or adopted memory, and not both"};
+  }
+  return allocate_ ? build_allocated() : build_adopted();
+}
+
+Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_allocated() const {
+  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> sizes,
+                           required_regions(config_, arrangement_));
+  const std::uint64_t alignment = std::max(memory::kAlignmentBytes, config_.alignment);
+  KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t total, allocation_bytes(sizes, alignment));
+  KVFERRY_ASSIGN_OR_RETURN(memory::MemoryPtr memory, memory::allocate_system(total));
+  std::vector<Region> regions;
+  regions.reserve(sizes.size());
+  // Neither step overflows: all of it lies inside the allocation.
+  std::uint64_t address = *checked_round_up(address_of(memory->bytes().data()), alignment);
+  for (const std::uint64_t size : sizes) {
+    regions.push_back(Region{address, size});
+    address = *checked_round_up(address + size, alignment);
+  }
+  KVFERRY_ASSIGN_OR_RETURN(Layout layout,
+                           Layout::create(config_, arrangement_, std::move(regions)));
+  KVFERRY_ASSIGN_OR_RETURN(LayoutView view, view_of(layout));
+  // make_shared cannot reach the private constructor.
+  return PhysicalLayoutPtr{
+      new PhysicalLayout{std::move(layout), std::move(view), {std::move(memory)}}};
+}
+
+Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_adopted() const {
+  std::vector<Region> regions;
+  std::vector<memory::MemoryPtr> memories;
+  for (const std::span<std::byte> range : *adopted_) {
+    KVFERRY_ASSIGN_OR_RETURN(memory::MemoryPtr memory, memory::adopt(range, keep_alive_));
+    memories.push_back(std::move(memory));
+    regions.push_back(Region{address_of(range.data()), range.size()});
+  }
+  KVFERRY_RETURN_IF_ERROR(check_disjoint(regions));
+  KVFERRY_ASSIGN_OR_RETURN(Layout layout,
+                           Layout::create(config_, arrangement_, std::move(regions)));
+  KVFERRY_ASSIGN_OR_RETURN(LayoutView view, view_of(layout));
+  return PhysicalLayoutPtr{
+      new PhysicalLayout{std::move(layout), std::move(view), std::move(memories)}};
+}
+
+}  // namespace kvferry::transfer

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transfer/state.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "base/pause.hpp"
+#include "kvferry/base/try.hpp"
+
+namespace kvferry::transfer {
+namespace {
+
+/// Runs handed to an executor at a time: enough that small pieces fill kStepBytes.
+constexpr std::size_t kStepRuns = 64;
+
+/// How long past its deadline a transfer waits for a step that does not come back.
+constexpr Duration kStuckGrace{std::chrono::seconds{1}};
+
+/// How long a wait sleeps before it asks the clock again, which need not be the machine's.
+constexpr Duration kLookAgain{std::chrono::milliseconds{20}};
+
+/// How often a wait looks before it sleeps: about 5 us, less than a sleep and its wake-up.
+constexpr int kSpins = 100;
+
+}  // namespace
+
+TransferState::TransferState(TransferParts parts)
+    : parts_{std::move(parts)}, cursor_{parts_.plan}, started_at_{parts_.clock->now()} {}
+
+Result<std::shared_ptr<TransferState>> TransferState::create(TransferParts parts) {
+  KVFERRY_RETURN_IF_ERROR(parts.claims->claim(parts.plan.destination_blocks()));
+  std::shared_ptr<ClaimTable> table = std::move(parts.claims);
+  // make_shared cannot reach the private constructor.
+  std::shared_ptr<TransferState> state{new TransferState{std::move(parts)}};
+  const MutexLock lock{state->stepping_};
+  state->claims_ = Claims{std::move(table), state->parts_.plan.destination_blocks()};
+  return state;
+}
+
+TransferState::Step TransferState::step() {
+  const MutexLock lock{stepping_};
+  return step_locked();
+}
+
+TransferState::Step TransferState::step_locked() {
+  if (done_.load(std::memory_order_acquire)) {
+    return drain();
+  }
+  if (request_.has_value()) {
+    return look_after_request();
+  }
+  return post_next();
+}
+
+std::optional<Error> TransferState::reason_to_stop() const {
+  if (cancel_requested_.load(std::memory_order_relaxed)) {
+    return Error{ErrorCode::kCancelled, "cancelled after " + std::to_string(bytes_moved_.load()) +
+                                            " of " + std::to_string(total_bytes()) + " bytes"};
+  }
+  if (parts_.clock->now() >= parts_.deadline) {
+    return Error{ErrorCode::kDeadline, "the deadline passed after " +
+                                           std::to_string(bytes_moved_.load()) + " of " +
+                                           std::to_string(total_bytes()) + " bytes"};
+  }
+  return std::nullopt;
+}
+
+TransferState::Step TransferState::post_next() {
+  if (auto stop = reason_to_stop()) {
+    return finish(std::move(stop));
+  }
+  const std::uint64_t largest = parts_.lane->executor->largest_post_bytes();
+  const std::uint64_t limit = largest == 0 ? kStepBytes : std::min(kStepBytes, largest);
+  // Runs of up to half the limit until half of it is reached: no piece is cut just to fill a step.
+  const std::uint64_t half = std::max<std::uint64_t>(limit / 2, 1);
+  std::array<Run, kStepRuns> runs;
+  std::size_t count = 0;
+  std::uint64_t bytes = 0;
+  while (count < kStepRuns && bytes < half && cursor_.next(runs[count], half)) {
+    bytes += runs[count].total_bytes();
+    ++count;
+  }
+  if (count == 0) {
+    return finish(std::nullopt);
+  }
+  auto posted = parts_.lane->executor->post(std::span{runs}.first(count));
+  if (!posted) {
+    return finish(std::move(posted).error());
+  }
+  if (posted->has_value()) {
+    request_ = **posted;
+    request_bytes_ = bytes;
+    return Step::kWaiting;
+  }
+  bytes_moved_ += bytes;
+  if (auto alive = parts_.lane->executor->check_owner(); !alive) {
+    return finish(std::move(alive).error());
+  }
+  good_blocks_ = cursor_.completed_blocks();
+  return bytes_moved_ == total_bytes() ? finish(std::nullopt) : Step::kMore;
+}
+
+TransferState::Step TransferState::look_after_request() {
+  auto state = parts_.lane->executor->poll(*request_);
+  if (!state) {
+    return finish(std::move(state).error());
+  }
+  if (*state == agent::RequestState::kPending) {
+    if (auto stop = reason_to_stop()) {
+      parts_.lane->executor->cancel(*request_);
+      return finish(std::move(stop));
+    }
+    return Step::kWaiting;
+  }
+  parts_.lane->executor->release(*request_);
+  request_.reset();
+  bytes_moved_ += request_bytes_;
+  if (auto alive = parts_.lane->executor->check_owner(); !alive) {
+    return finish(std::move(alive).error());
+  }
+  good_blocks_ = cursor_.completed_blocks();
+  return bytes_moved_ == total_bytes() ? finish(std::nullopt) : Step::kMore;
+}
+
+/// After the end: gives everything back as soon as nothing can touch the destination any more.
+TransferState::Step TransferState::drain() {
+  if (quiet()) {
+    return Step::kFinished;
+  }
+  if (request_.has_value()) {
+    if (!parts_.lane->executor->quiet(*request_)) {
+      if (!std::exchange(asked_to_stop_, true)) {
+        parts_.lane->executor->cancel(*request_);  // It failed, or came from a step that hung.
+      }
+      return Step::kWaiting;
+    }
+    parts_.lane->executor->release(*request_);
+    request_.reset();
+  }
+  settle();
+  return Step::kFinished;
+}
+
+TransferState::Step TransferState::finish(std::optional<Error> error) {
+  if (error.has_value() && error->code == ErrorCode::kUnavailable) {
+    good_blocks_ = 0;  // Nobody can say what the owner did to any of them while it died.
+  }
+  const bool still = !request_.has_value() || parts_.lane->executor->quiet(*request_);
+  if (still) {
+    if (request_.has_value()) {
+      parts_.lane->executor->release(*request_);
+      request_.reset();
+    }
+    settle();  // First, so that whoever sees the end can use the blocks at once.
+  }
+  publish(std::move(error), still);
+  return still ? Step::kFinished : Step::kWaiting;
+}
+
+void TransferState::settle() {
+  // Whoever sees quiet() can claim the blocks; whoever waited for the gates sees quiet().
+  claims_.release();
+  quiet_.store(true, std::memory_order_release);
+  for (GatePass& pass : parts_.passes) {
+    pass.leave();
+  }
+}
+
+void TransferState::publish(std::optional<Error> error, bool quiet) {
+  const MutexLock lock{mutex_};
+  if (done_.load(std::memory_order_relaxed)) {
+    return;
+  }
+  if (error.has_value()) {
+    const auto blocks = parts_.plan.destination_blocks().subspan(good_blocks_);
+    report_.bad_blocks.assign(blocks.begin(), blocks.end());
+    std::sort(report_.bad_blocks.begin(), report_.bad_blocks.end());
+  }
+  report_.error = std::move(error);
+  report_.plan = parts_.plan.summary();
+  report_.bytes_moved = bytes_moved_;
+  report_.route = parts_.lane->executor->route();
+  report_.plan_time = started_at_ - parts_.called_at;
+  report_.transfer_time = parts_.clock->now() - started_at_;
+  report_.quiet = quiet;
+  done_.store(true, std::memory_order_release);
+  ended_.notify_all();
+}
+
+/// Ends a transfer that is cancelled or whose deadline has passed, for the sake of whoever waits:
+/// at once when nobody carries it on at this moment, else, after the deadline and a grace, without
+/// knowing what that one still does.
+void TransferState::end_overdue() {
+  if (stepping_.try_lock()) {
+    step_locked();
+    stepping_.unlock();
+    return;
+  }
+  if (parts_.clock->now() - parts_.deadline >= kStuckGrace) {
+    publish(Error{ErrorCode::kDeadline, "the deadline passed and what moves the bytes hangs"},
+            false);
+  }
+}
+
+TransferReport TransferState::wait() { return *wait_until(TimePoint::max()); }
+
+std::optional<TransferReport> TransferState::wait_until(TimePoint moment) {
+  for (int i = 0; i < kSpins && !done_.load(std::memory_order_acquire); ++i) {
+    pause_briefly();
+  }
+  while (!done_.load(std::memory_order_acquire)) {
+    const TimePoint now = parts_.clock->now();
+    if (now >= parts_.deadline || cancel_requested_.load(std::memory_order_relaxed)) {
+      end_overdue();
+    }
+    if (now >= moment) {
+      return poll();
+    }
+    TimePoint look_again = std::min(moment, now + kLookAgain);
+    if (parts_.deadline > now) {
+      look_again = std::min(look_again, parts_.deadline);
+    }
+    const MutexLock lock{mutex_};
+    if (!done_.load(std::memory_order_relaxed)) {
+      ended_.wait_for(mutex_, look_again - now);
+    }
+  }
+  return poll();
+}
+
+std::optional<TransferReport> TransferState::look() {
+  if (!done_.load(std::memory_order_acquire) && parts_.clock->now() >= parts_.deadline) {
+    end_overdue();
+  }
+  return poll();
+}
+
+std::optional<TransferReport> TransferState::poll() const {
+  if (!done_.load(std::memory_order_acquire)) {
+    return std::nullopt;
+  }
+  const MutexLock lock{mutex_};
+  return report_;
+}
+
+}  // namespace kvferry::transfer

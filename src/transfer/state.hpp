@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "base/mutex.hpp"
+#include "kvferry/transfer/transfer.hpp"
+#include "transfer/claims.hpp"
+#include "transfer/executor.hpp"
+#include "transfer/gate.hpp"
+
+namespace kvferry::transfer {
+
+/// How blocks of one layout get to another, for one range of layers: made once, used by many
+/// transfers.
+struct Lane {
+  std::shared_ptr<const plan::PlanTemplate> shape;
+  std::unique_ptr<const Executor> executor;
+};
+
+/// What a transfer is made of when every check has passed.
+struct TransferParts {
+  std::shared_ptr<const Lane> lane;  // shared: with the manager's cache, which may drop it
+  plan::CopyPlan plan;
+  std::shared_ptr<ClaimTable> claims;  ///< of the destination; taken by TransferState::create()
+  std::array<GatePass, 2> passes;      ///< source and destination, entered
+  std::shared_ptr<const Clock> clock;  // shared: with the manager, which may go first
+  TimePoint called_at;
+  TimePoint deadline;
+};
+
+/// One transfer from its claims to its end. It is carried out by whoever calls step(): the caller
+/// of execute_transfer for a small one, else the engine's threads, one at a time.
+///
+/// Threads: any.
+class TransferState {
+ public:
+  /// Bytes after which cancel and deadline are looked at again.
+  static constexpr std::uint64_t kStepBytes = std::uint64_t{1} << 20U;
+
+  enum class Step {
+    kMore,      ///< bytes moved; call again
+    kWaiting,   ///< nothing moved: a request is pending; call again after a while
+    kFinished,  ///< the end, and nothing can touch the destination any more
+  };
+
+  /// Claims the destination blocks.
+  ///
+  /// Errors: kBusy when one of them is claimed.
+  [[nodiscard]] static Result<std::shared_ptr<TransferState>> create(TransferParts parts);
+
+  /// Moves at most kStepBytes, or looks after what is pending.
+  Step step();
+
+  void request_cancel() noexcept { cancel_requested_.store(true, std::memory_order_relaxed); }
+
+  [[nodiscard]] TransferReport wait();
+  [[nodiscard]] std::optional<TransferReport> wait_until(TimePoint moment);
+  /// The report if the transfer is at its end, or its deadline has passed and it can be ended.
+  [[nodiscard]] std::optional<TransferReport> look();
+  [[nodiscard]] std::optional<TransferReport> poll() const;
+  [[nodiscard]] bool quiet() const noexcept { return quiet_.load(std::memory_order_acquire); }
+  [[nodiscard]] const Clock& clock() const noexcept { return *parts_.clock; }
+  [[nodiscard]] std::uint64_t total_bytes() const noexcept { return parts_.plan.total_bytes(); }
+
+ private:
+  explicit TransferState(TransferParts parts);
+
+  Step step_locked() KVFERRY_REQUIRES(stepping_);
+  Step post_next() KVFERRY_REQUIRES(stepping_);
+  Step look_after_request() KVFERRY_REQUIRES(stepping_);
+  Step drain() KVFERRY_REQUIRES(stepping_);
+  [[nodiscard]] std::optional<Error> reason_to_stop() const;
+  Step finish(std::optional<Error> error) KVFERRY_REQUIRES(stepping_);
+  void settle() KVFERRY_REQUIRES(stepping_);
+  void publish(std::optional<Error> error, bool quiet) KVFERRY_EXCLUDES(mutex_);
+  void end_overdue();
+
+  TransferParts parts_;
+  Claims claims_ KVFERRY_GUARDED_BY(stepping_);
+  std::atomic<bool> cancel_requested_{false};
+  std::atomic<bool> done_{false};   ///< report_ is there and does not change any more
+  std::atomic<bool> quiet_{false};  ///< nothing can touch the destination any more
+  std::atomic<std::uint64_t> bytes_moved_{0};
+  std::atomic<std::size_t> good_blocks_{0};  ///< of the plan's destination blocks, from the first
+
+  Mutex stepping_;  ///< held by the one who carries the transfer on
+  plan::RunCursor cursor_ KVFERRY_GUARDED_BY(stepping_);
+  std::optional<agent::RequestId> request_ KVFERRY_GUARDED_BY(stepping_);
+  std::uint64_t request_bytes_ KVFERRY_GUARDED_BY(stepping_){0};
+  bool asked_to_stop_ KVFERRY_GUARDED_BY(stepping_){false};  ///< request_, after the end
+  TimePoint started_at_;
+
+  mutable Mutex mutex_;
+  CondVar ended_;
+  TransferReport report_ KVFERRY_GUARDED_BY(mutex_);
+};
+
+}  // namespace kvferry::transfer

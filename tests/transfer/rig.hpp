@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "fake_backend.hpp"
+#include "guarded_cache.hpp"
+#include "transfer/state.hpp"
+
+namespace kvferry::testing {
+
+/// Two caches, what moves bytes between them, and transfers made of them without a manager.
+class Rig {
+ public:
+  explicit Rig(const layout::LayoutConfig& config,
+               std::shared_ptr<const Clock> clock = std::make_shared<SteadyClock>())
+      : source{config, layout::Arrangement::kFullyContiguous, 1},
+        destination{config, layout::Arrangement::kLayerSeparateBlockFirst, 2},
+        backend{std::make_shared<FakeBackend>(source.physical(), destination.physical())},
+        claims{std::make_shared<transfer::ClaimTable>(config.num_blocks)},
+        source_gate{std::make_shared<transfer::Gate>()},
+        destination_gate{std::make_shared<transfer::Gate>()},
+        clock_{std::move(clock)} {
+    source.fill(7);
+    auto lane = std::make_shared<transfer::Lane>();
+    lane->shape = *plan::PlanTemplate::create(source.view(), destination.view());
+    lane->executor = std::make_unique<const FakeExecutor>(backend);
+    lane_ = std::move(lane);
+  }
+
+  /// A transfer of `from[i]` to `to[i]` that ends after `timeout`.
+  Result<std::shared_ptr<transfer::TransferState>> start(const std::vector<BlockId>& from,
+                                                         const std::vector<BlockId>& to,
+                                                         Duration timeout) const {
+    KVFERRY_ASSIGN_OR_RETURN(auto plan, plan::CopyPlan::create(lane_->shape, {from, to}));
+    const TimePoint now = clock_->now();
+    return transfer::TransferState::create(
+        {lane_,
+         std::move(plan),
+         claims,
+         {transfer::GatePass{source_gate}, transfer::GatePass{destination_gate}},
+         clock_,
+         now,
+         deadline_after(now, timeout)});
+  }
+
+  /// Whether nothing of the destination is claimed and nobody is inside the gates.
+  [[nodiscard]] bool all_given_back() const {
+    const std::vector<BlockId> all = ids_from(0, destination.num_blocks());
+    if (!claims->claim(all)) {
+      return false;
+    }
+    claims->release(all);
+    for (const transfer::GatePtr& gate : {source_gate, destination_gate}) {
+      if (!gate->close(*clock_, clock_->now())) {
+        return false;
+      }
+      gate->open();
+    }
+    return true;
+  }
+
+  GuardedCache source;
+  GuardedCache destination;
+  std::shared_ptr<FakeBackend> backend;
+  std::shared_ptr<transfer::ClaimTable> claims;
+  transfer::GatePtr source_gate;
+  transfer::GatePtr destination_gate;
+
+ private:
+  std::shared_ptr<const Clock> clock_;
+  std::shared_ptr<const transfer::Lane> lane_;
+};
+
+}  // namespace kvferry::testing
