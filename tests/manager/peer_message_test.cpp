@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: what a message says, and the caller adds, becomes exactly one peer, or an error that names
+//       the layout; what we say of our own layouts reads back as the same view.
+// Method: messages made with the wire's writer, read without any agent.
+#include "manager/peer_message.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kvferry/testing/matchers.hpp"
+#include "transfer/guarded_cache.hpp"
+
+namespace kvferry::manager {
+namespace {
+
+using layout::Arrangement;
+using layout::InnerShape;
+using testing::FailsWith;
+using testing::GuardedCache;
+using testing::IsOk;
+using testing::kAllArrangements;
+using testing::standard_config;
+using wire::SerializedLayout;
+
+const std::vector<std::byte> kBlob{std::byte{1}, std::byte{2}, std::byte{3}};
+
+/// A message of worker 7 with one layout of each arrangement.
+class ReadPeer : public ::testing::Test {
+ protected:
+  ReadPeer() {
+    for (const Arrangement arrangement : kAllArrangements) {
+      caches_.emplace_back(standard_config(4), arrangement, 1);
+      LocalLayout local;
+      local.handle = {WorkerId{7}, LayoutId{static_cast<std::uint16_t>(caches_.size())}};
+      local.physical = caches_.back().physical();
+      said_.push_back(describe(local, "prefill-7"));
+    }
+  }
+
+  [[nodiscard]] Result<std::shared_ptr<Peer>> read(const Assumptions& assume = {}) const {
+    return read_peer(message(), assume, wire::WireLimits{});
+  }
+  [[nodiscard]] SerializedLayout message() const {
+    auto packed = SerializedLayout::pack({WorkerId{7}, "prefill-7"}, kBlob, said_);
+    EXPECT_THAT(packed, IsOk());
+    return *packed;
+  }
+
+  std::vector<GuardedCache> caches_;
+  std::vector<wire::LocalLayoutDescriptor> said_;
+};
+
+TEST_F(ReadPeer, TakesOverWhatTheMessageSays) {
+  const auto peer = read();
+  ASSERT_THAT(peer, IsOk());
+  EXPECT_EQ((*peer)->worker_id, WorkerId{7});
+  EXPECT_EQ((*peer)->agent_name, "prefill-7");
+  EXPECT_EQ((*peer)->blob, kBlob);
+  ASSERT_EQ((*peer)->handles.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ((*peer)->handles[i], said_[i].handle);
+    const RemoteLayout& layout = (*peer)->layouts.at(said_[i].handle);
+    EXPECT_TRUE(layout.view.is_opaque()) << "format A tells no heads";
+    EXPECT_EQ(layout.view.packing(), "NHD");
+    EXPECT_TRUE(std::equal(layout.view.regions().begin(), layout.view.regions().end(),
+                           caches_[i].view().regions().begin()));
+  }
+}
+
+TEST_F(ReadPeer, AssumptionsMakeTheSameViewAsTheOwnersOwn) {
+  const auto peer = read({InnerShape::kNhd, 2});
+  ASSERT_THAT(peer, IsOk());
+  for (std::size_t i = 0; i < 3; ++i) {
+    const RemoteLayout& layout = (*peer)->layouts.at(said_[i].handle);
+    EXPECT_EQ(compatible(layout.view, caches_[i].view()).verdict, layout::Verdict::kIdentical);
+  }
+  EXPECT_EQ((*peer)->assume, (Assumptions{InnerShape::kNhd, 2}));
+}
+
+TEST_F(ReadPeer, AssumedOrderAddsToUnknownAndMayNotContradict) {
+  EXPECT_THAT(read({InnerShape::kHnd, 2}),
+              FailsWith(ErrorCode::kInvalidArgument, "LayoutHandle(worker=7, layout=1): assumed"));
+  for (auto& layout : said_) {
+    layout.layout.layout_config.inner_shape = InnerShape::kUnknown;
+  }
+  const auto peer = read({InnerShape::kHnd, 2});
+  ASSERT_THAT(peer, IsOk());
+  EXPECT_FALSE((*peer)->layouts.at(said_[0].handle).view.is_opaque());
+  const auto without = read({std::nullopt, 2});
+  ASSERT_THAT(without, IsOk());
+  EXPECT_TRUE((*without)->layouts.at(said_[0].handle).view.is_opaque()) << "no order, no guess";
+}
+
+TEST_F(ReadPeer, EveryChangeOfTheMessageChangesTheDigest) {
+  const auto first = read();
+  const auto same = read();
+  ASSERT_THAT(first, IsOk());
+  EXPECT_EQ((*first)->digest, (*same)->digest);
+  said_[2].layout.layout_config.alignment = 2;
+  const auto other = read();
+  ASSERT_THAT(other, IsOk());
+  EXPECT_NE((*first)->digest, (*other)->digest);
+}
+
+TEST_F(ReadPeer, RefusesWhatBreaksARuleAndNamesIt) {
+  said_[1].handle = LayoutHandle{WorkerId{9}, LayoutId{1}};
+  EXPECT_THAT(read(), FailsWith(ErrorCode::kCorrupt, "handle_worker_mismatch: "));
+  said_[1].handle = said_[0].handle;
+  EXPECT_THAT(read(), FailsWith(ErrorCode::kCorrupt, "duplicate_handle: "));
+}
+
+TEST_F(ReadPeer, KeepsToTheLimitsOfTheReader) {
+  wire::WireLimits limits;
+  limits.message_bytes = 10;
+  EXPECT_THAT(read_peer(message(), {}, limits), FailsWith(ErrorCode::kCorrupt, ""));
+}
+
+TEST_F(ReadPeer, TakesElementsOfOneByteWhichTheOriginalDoesNot) {
+  layout::LayoutConfig config = standard_config(4);
+  config.dtype_width_bytes = 1;
+  const GuardedCache cache{config, Arrangement::kFullyContiguous, 1};
+  LocalLayout local;
+  local.handle = LayoutHandle{WorkerId{7}, LayoutId{0}};
+  local.physical = cache.physical();
+  said_ = {describe(local, "prefill-7")};
+  const auto peer = read();
+  ASSERT_THAT(peer, IsOk());
+  EXPECT_EQ((*peer)->layouts.at(local.handle).view.element_bytes(), 1U);
+}
+
+}  // namespace
+}  // namespace kvferry::manager
