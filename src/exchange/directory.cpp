@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kvferry/exchange/directory.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "exchange/files.hpp"
+#include "exchange/process.hpp"
+#include "exchange/record.hpp"
+#include "kvferry/base/try.hpp"
+
+// How a reader gets one publication without a lock: each file is replaced by a rename, so it is
+// whole; and the record holds the digest of every format's bytes, so a reader sees when the two
+// are of different publications. Then it tries once more under the lock, where nobody is halfway:
+// if they still differ, the owner died between two renames, and the entry is damaged.
+
+namespace kvferry::exchange {
+namespace {
+
+constexpr std::string_view kRecordSuffix{".json"};
+
+std::string record_file(std::string_view name) { return std::string{name}.append(kRecordSuffix); }
+
+std::string format_file(std::string_view name, std::string_view format) {
+  return std::string{name}.append(".").append(format);
+}
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span{text.data(), text.size()});
+}
+
+/// A record as it lies in the directory.
+struct FileRecord {
+  StoredRecord stored;
+  std::chrono::system_clock::time_point written;
+};
+
+Result<FileRecord> read_record(int directory, std::string_view name, std::size_t bytes_max) {
+  const std::string file_name = record_file(name);
+  KVFERRY_ASSIGN_OR_RETURN(const UniqueFd file, open_file(directory, file_name));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) {
+    return system_error(file_name, errno);
+  }
+  Result<std::string> text = read_all(file, bytes_max);
+  if (!text) {
+    return std::move(text).error().with_context(file_name);
+  }
+  Result<StoredRecord> stored = decode_record(*text);
+  if (!stored) {
+    return std::move(stored).error().with_context(file_name);
+  }
+  if (stored->worker.name != name) {
+    return Error{ErrorCode::kCorrupt, file_name + ": name: is the record of another worker"};
+  }
+  const std::chrono::system_clock::duration written =
+      std::chrono::seconds{status.st_mtim.tv_sec} +
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::chrono::nanoseconds{status.st_mtim.tv_nsec});
+  return FileRecord{*std::move(stored), std::chrono::system_clock::time_point{written}};
+}
+
+bool is_there(int directory, const std::string& file) {
+  struct stat status {};
+  return ::fstatat(directory, file.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/// Whether the file of a listing belongs to a record, or is gone since.
+bool is_accounted_for(int directory, std::string_view name, const std::string& file) {
+  // In this order: a withdrawal removes the record last.
+  return is_there(directory, record_file(name)) || !is_there(directory, file);
+}
+
+FoundWorker found_worker(const FileRecord& record) {
+  FoundWorker found;
+  found.record = record.stored.worker;
+  found.alive = is_alive(record.stored.owner);
+  found.published = record.written;
+  for (const auto& [format, digest] : record.stored.formats) {
+    found.formats.push_back(format);
+  }
+  return found;
+}
+
+Result<void> remove_file(int directory, const std::string& name) {
+  if (::unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT) {
+    return system_error(name, errno);
+  }
+  return {};
+}
+
+/// The names in a directory, sorted.
+Result<std::vector<std::string>> file_names(int directory, std::size_t files_max) {
+  const int own = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (own < 0) {
+    return system_error("list", errno);
+  }
+  const auto close_stream = [](DIR* open) { ::closedir(open); };
+  const std::unique_ptr<DIR, decltype(close_stream)> stream{::fdopendir(own), close_stream};
+  if (!stream) {
+    const UniqueFd closes{own};
+    return system_error("list", errno);
+  }
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* const entry = ::readdir(stream.get())) {
+    names.emplace_back(entry->d_name);
+    if (names.size() > files_max) {
+      return Error{ErrorCode::kUnavailable,
+                   "list: more than " + std::to_string(files_max) + " files in the directory"};
+    }
+    errno = 0;
+  }
+  if (errno != 0) {
+    return system_error("list", errno);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+struct DirectoryExchange::State {
+  UniqueFd directory;
+  std::string path;
+  DirectoryLimits limits;
+
+  [[nodiscard]] Result<void> check(const Publication& publication) const;
+  /// The record that is there, if any. Under the lock.
+  [[nodiscard]] Result<std::optional<StoredRecord>> occupant(std::string_view name) const;
+  [[nodiscard]] Result<void> write(const StoredRecord& record, const Formats& formats) const;
+  [[nodiscard]] Result<Formats> read_formats(const StoredRecord& record) const;
+  [[nodiscard]] Result<FetchedWorker> read_worker(std::string_view name) const;
+};
+
+Result<void> DirectoryExchange::State::check(const Publication& publication) const {
+  KVFERRY_RETURN_IF_ERROR(validate_name(publication.record.name));
+  for (const auto& [format, bytes] : publication.formats) {
+    KVFERRY_RETURN_IF_ERROR(validate_format(format));
+    if (bytes.size() > limits.format_bytes) {
+      return Error{ErrorCode::kInvalidArgument, "format " + format + ": " +
+                                                    std::to_string(bytes.size()) + " bytes of " +
+                                                    std::to_string(limits.format_bytes)};
+    }
+  }
+  return {};
+}
+
+Result<std::optional<StoredRecord>> DirectoryExchange::State::occupant(
+    std::string_view name) const {
+  if (!is_there(directory.get(), record_file(name))) {
+    return std::optional<StoredRecord>{};
+  }
+  Result<FileRecord> found = read_record(directory.get(), name, limits.record_bytes);
+  if (!found) {
+    // It may be another program's, or a newer kvferry's: it is not ours to throw away.
+    return Error{ErrorCode::kRefused,
+                 found.error().message + "; remove it if nobody needs it (" + path + ")"};
+  }
+  return std::optional{std::move(found->stored)};
+}
+
+Result<void> DirectoryExchange::State::write(const StoredRecord& record,
+                                             const Formats& formats) const {
+  // The record first: then no format's file is ever there without a record that explains it.
+  const std::string& name = record.worker.name;
+  const std::string text = encode_record(record);
+  KVFERRY_RETURN_IF_ERROR(replace_file(directory.get(), record_file(name), bytes_of(text)));
+  for (const auto& [format, bytes] : formats) {
+    KVFERRY_RETURN_IF_ERROR(replace_file(directory.get(), format_file(name, format), bytes));
+  }
+  return {};
+}
+
+Result<Formats> DirectoryExchange::State::read_formats(const StoredRecord& record) const {
+  Formats formats;
+  for (const auto& [format, expected] : record.formats) {
+    const std::string file_name = format_file(record.worker.name, format);
+    KVFERRY_ASSIGN_OR_RETURN(const UniqueFd file, open_file(directory.get(), file_name));
+    Result<std::string> text = read_all(file, limits.format_bytes);
+    if (!text) {
+      return std::move(text).error().with_context(file_name);
+    }
+    const std::span<const std::byte> bytes = bytes_of(*text);
+    if (!(digest_of(bytes) == expected)) {
+      return Error{ErrorCode::kCorrupt, file_name + ": " + std::to_string(bytes.size()) +
+                                            " bytes that are not the " +
+                                            std::to_string(expected.bytes) + " of its record"};
+    }
+    formats.emplace(format, std::vector<std::byte>{bytes.begin(), bytes.end()});
+  }
+  return formats;
+}
+
+Result<FetchedWorker> DirectoryExchange::State::read_worker(std::string_view name) const {
+  if (!is_there(directory.get(), record_file(name))) {
+    return Error{ErrorCode::kUnavailable,
+                 "no worker '" + std::string{name} + "' in the exchange " + path};
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const FileRecord record,
+                           read_record(directory.get(), name, limits.record_bytes));
+  Result<Formats> formats = read_formats(record.stored);
+  if (!formats) {
+    return Error{ErrorCode::kCorrupt, std::move(formats).error().message};
+  }
+  return FetchedWorker{found_worker(record), *std::move(formats)};
+}
+
+DirectoryExchange::DirectoryExchange(std::unique_ptr<State> state) : state_{std::move(state)} {}
+DirectoryExchange::~DirectoryExchange() = default;
+
+Result<std::unique_ptr<DirectoryExchange>> DirectoryExchange::create(
+    std::string_view path, const DirectoryLimits& limits) {
+  KVFERRY_ASSIGN_OR_RETURN(UniqueFd directory, open_private_directory(path));
+  std::unique_ptr<State> state{new State{std::move(directory), std::string{path}, limits}};
+  return std::unique_ptr<DirectoryExchange>{new DirectoryExchange{std::move(state)}};
+}
+
+Result<void> DirectoryExchange::publish(const Publication& publication, TimePoint deadline) {
+  KVFERRY_RETURN_IF_ERROR(state_->check(publication));
+  const WorkerRecord& record = publication.record;
+  KVFERRY_ASSIGN_OR_RETURN(const ProcessIdentity own, own_process());
+  KVFERRY_ASSIGN_OR_RETURN(const UniqueFd lock,
+                           lock_directory(state_->directory.get(), Lock::kExclusive, deadline));
+  KVFERRY_ASSIGN_OR_RETURN(const std::optional<StoredRecord> old, state_->occupant(record.name));
+  const bool is_own = old && old->owner == own && old->worker.epoch == record.epoch;
+  if (old && !is_own && is_alive(old->owner)) {
+    return Error{ErrorCode::kRefused, "worker '" + record.name + "' lives already: process " +
+                                          std::to_string(old->owner.pid)};
+  }
+  if (is_own && old->worker.generation > record.generation) {
+    return Error{ErrorCode::kStale, "generation " + std::to_string(record.generation) + " after " +
+                                        std::to_string(old->worker.generation)};
+  }
+  StoredRecord stored{record, own, {}};
+  for (const auto& [format, bytes] : publication.formats) {
+    stored.formats.emplace(format, digest_of(bytes));
+  }
+  KVFERRY_RETURN_IF_ERROR(state_->write(stored, publication.formats));
+  for (const auto& [format, digest] : old ? old->formats : FormatDigests{}) {
+    if (!stored.formats.contains(format)) {
+      KVFERRY_RETURN_IF_ERROR(
+          remove_file(state_->directory.get(), format_file(record.name, format)));
+    }
+  }
+  return {};
+}
+
+Result<Listing> DirectoryExchange::list(TimePoint /*deadline: it waits for nobody*/) {
+  const int directory = state_->directory.get();
+  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::string> files,
+                           file_names(directory, state_->limits.files));
+  Listing listing;
+  for (const std::string& file : files) {
+    if (file.front() == '.') {
+      continue;  // the directory itself, and what is being written
+    }
+    const std::size_t dot = file.rfind('.');
+    const std::string name = file.substr(0, dot);
+    const std::string suffix = dot == std::string::npos ? std::string{} : file.substr(dot);
+    if (suffix == kRecordSuffix) {
+      const Result<FileRecord> record = read_record(directory, name, state_->limits.record_bytes);
+      if (record) {
+        listing.workers.push_back(found_worker(*record));
+      } else if (is_there(directory, file)) {
+        listing.skipped.push_back(Skipped{file, record.error().message});
+      }
+    } else if (suffix.empty() || !validate_format(suffix.substr(1)) ||
+               !is_accounted_for(directory, name, file)) {
+      listing.skipped.push_back(Skipped{file, "belongs to no record"});
+    }
+  }
+  return listing;
+}
+
+Result<FetchedWorker> DirectoryExchange::fetch(std::string_view name, TimePoint deadline) {
+  KVFERRY_RETURN_IF_ERROR(validate_name(name));
+  Result<FetchedWorker> fetched = state_->read_worker(name);
+  if (fetched || fetched.error().code != ErrorCode::kCorrupt) {
+    return fetched;
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const UniqueFd lock,
+                           lock_directory(state_->directory.get(), Lock::kShared, deadline));
+  return state_->read_worker(name);
+}
+
+Result<void> DirectoryExchange::withdraw(std::string_view name, Epoch epoch, TimePoint deadline) {
+  KVFERRY_RETURN_IF_ERROR(validate_name(name));
+  KVFERRY_ASSIGN_OR_RETURN(const ProcessIdentity own, own_process());
+  KVFERRY_ASSIGN_OR_RETURN(const UniqueFd lock,
+                           lock_directory(state_->directory.get(), Lock::kExclusive, deadline));
+  KVFERRY_ASSIGN_OR_RETURN(const std::optional<StoredRecord> old, state_->occupant(name));
+  if (!old) {
+    return {};
+  }
+  if (!(old->owner == own) || !(old->worker.epoch == epoch)) {
+    return Error{ErrorCode::kRefused, "worker '" + std::string{name} + "' is process " +
+                                          std::to_string(old->owner.pid) +
+                                          " or another epoch: not ours to withdraw"};
+  }
+  for (const auto& [format, digest] : old->formats) {
+    KVFERRY_RETURN_IF_ERROR(remove_file(state_->directory.get(), format_file(name, format)));
+  }
+  return remove_file(state_->directory.get(), record_file(name));
+}
+
+}  // namespace kvferry::exchange

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "kvferry/base/clock.hpp"
+#include "kvferry/base/result.hpp"
+
+namespace kvferry::exchange {
+
+/// Owns a file descriptor.
+class UniqueFd {
+ public:
+  explicit UniqueFd(int fd) noexcept : fd_{fd} {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~UniqueFd();
+
+  [[nodiscard]] int get() const noexcept { return fd_; }
+
+ private:
+  int fd_;
+};
+
+/// The code and text of an errno value, with `what` in front. Values that mean that something is
+/// where nothing may be are kRefused, all others kUnavailable.
+[[nodiscard]] Error system_error(std::string_view what, int error_number);
+
+/// Opens `name` below `directory` for reading. It follows no symbolic link and blocks on nothing.
+[[nodiscard]] Result<UniqueFd> open_file(int directory, const std::string& name);
+
+/// Reads to the end.
+///
+/// Errors: kCorrupt when there are more than `bytes_max`.
+[[nodiscard]] Result<std::string> read_all(const UniqueFd& file, std::size_t bytes_max);
+
+/// Writes `name` below `directory` so that readers see the old file or all of the new one. One
+/// writer at a time.
+[[nodiscard]] Result<void> replace_file(int directory, const std::string& name,
+                                        std::span<const std::byte> bytes);
+
+/// Opens the directory at `path`, which this user owns and only he may write, making it if it is
+/// missing.
+///
+/// Errors: kRefused when it is not that; kUnavailable.
+[[nodiscard]] Result<UniqueFd> open_private_directory(std::string_view path);
+
+enum class Lock { kShared, kExclusive };
+
+/// Locks `directory` against other threads and processes until the descriptor given back is closed,
+/// at the latest by the death of the process.
+///
+/// Errors: kDeadline when somebody holds it until then.
+[[nodiscard]] Result<UniqueFd> lock_directory(int directory, Lock lock, TimePoint deadline);
+
+}  // namespace kvferry::exchange
