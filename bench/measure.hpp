@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace kvferry::bench {
+
+/// Minimum, quartiles and maximum of some figures.
+struct Spread {
+  double min{0};
+  double q1{0};
+  double median{0};
+  double q3{0};
+  double max{0};
+};
+
+/// Of at least one figure.
+[[nodiscard]] Spread spread_of(std::vector<double> figures);
+
+/// One line of a report: kvferry's way beside a baseline, measured in turns in one run.
+struct CaseResult {
+  std::string suite;
+  std::string name;
+  std::uint64_t bytes{0};  ///< of one repetition
+  Spread seconds;          ///< of one repetition
+  double gb_per_s{0};      ///< at the median; GB = 10^9 bytes
+  std::string baseline;    ///< what it is compared with
+  double baseline_gb_per_s{0};
+  Spread ratio;  ///< baseline's time / kvferry's, round by round
+  double bar{0};
+  double overhead_us{-1};  ///< per call over the copy itself; -1: not measured
+  bool ok{false};          ///< the bar is met
+};
+
+struct Work {
+  std::function<void()> ours;
+  std::function<void()> baseline;
+};
+
+struct MeasureOptions {
+  int rounds{11};      ///< both sides in each, one after the other
+  int repetitions{1};  ///< of the work in a round; a round shorter than 1 ms measures the clock
+};
+
+/// Runs both sides in turns, A B A B, after one round that is not counted.
+///
+/// Shape: fills seconds and ratio, per repetition; the rest is the caller's.
+[[nodiscard]] CaseResult measure(const Work& work, const MeasureOptions& options);
+
+/// Fills in the rates of `result` from its times and bytes.
+void set_rates(CaseResult& result);
+
+}  // namespace kvferry::bench

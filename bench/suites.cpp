@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "suites.hpp"
+
+namespace kvferry::bench {
+
+std::vector<std::string_view> suite_names() { return {"shm", "host"}; }
+
+Result<std::vector<CaseResult>> run_suite(std::string_view name, const SuiteOptions& options) {
+  if (name == "host") {
+    return run_host_suite(options);
+  }
+  if (name == "shm") {
+    return run_shm_suite(options);
+  }
+  return Error{ErrorCode::kInvalidArgument,
+               "suite \"" + std::string{name} + "\" is none of: host, shm"};
+}
+
+}  // namespace kvferry::bench

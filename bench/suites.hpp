@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kvferry/base/result.hpp"
+#include "measure.hpp"
+
+namespace kvferry::bench {
+
+struct SuiteOptions {
+  bool quick{false};             ///< fewer rounds and smaller caches
+  std::string socket_directory;  ///< of the agents that a suite needs
+};
+
+/// One process, system memory.
+[[nodiscard]] Result<std::vector<CaseResult>> run_host_suite(const SuiteOptions& options);
+
+/// Two processes, the built-in agent. Forks its peer, so it runs before any thread is started.
+[[nodiscard]] Result<std::vector<CaseResult>> run_shm_suite(const SuiteOptions& options);
+
+/// The names of all suites, in the order in which they run.
+[[nodiscard]] std::vector<std::string_view> suite_names();
+
+/// Errors: kInvalidArgument for a name that is no suite's; whatever the suite needs and has not.
+[[nodiscard]] Result<std::vector<CaseResult>> run_suite(std::string_view name,
+                                                        const SuiteOptions& options);
+
+}  // namespace kvferry::bench

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: plan and peers print what the documents say, and end with the code that they say, quickly,
+whatever they are given. Method: runs the built tool, given as the only argument, with good and bad
+command lines; what a list of runs holds is plan_model.py's."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOOL = sys.argv.pop(1)
+VECTORS = pathlib.Path(__file__).resolve().parents[2] / "vectors"
+LLAMA = "geometry:llama-3.1-8b"
+MESSAGE = VECTORS / "a_model_llama_3_1_8b_fc.bin"
+# Refusals take milliseconds; a hang or a huge allocation would take longer than this.
+DEADLINE_S = 20
+
+RECORD = {
+    "version": 1, "name": "gone", "worker_id": "18446744073709551615",
+    "epoch": "000102030405060708090a0b0c0d0e0f", "generation": 3, "boot_id": "another boot",
+    "pid": 1, "start_time": 1,
+    "formats": {"a": {"bytes": 3, "xxh3_128": "06b05ab6733a618578af5f94892f3950"}},
+}
+
+
+def run(*words, **environment):
+    return subprocess.run([TOOL, *map(str, words)], capture_output=True, text=True,
+                          timeout=DEADLINE_S, check=False, env={**os.environ, **environment})
+
+
+def plan(source, destination, blocks, *more):
+    return run("plan", "--from", source, "--to", destination, "--blocks", blocks, *more)
+
+
+class Plan(unittest.TestCase):
+    def ends(self, result, code, message):
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertIn(message, result.stderr)
+
+    def test_prints_exactly_the_documented_fields(self):
+        result = plan(LLAMA, LLAMA + ",layout=ls", "4,9,2:0,1,2", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(json.loads(result.stdout), {
+            "ok": True, "verdict": "copyable", "reasons": [], "block_pairs": 3,
+            "bytes_useful": 6291456, "bytes_moved": 6291456, "runs_before": 192, "runs": 96,
+            "smallest_run": 65536, "largest_run": 65536, "coverage": 1.0, "route": "host copy"})
+
+    def test_a_whole_block_is_one_run_between_equal_layouts(self):
+        document = json.loads(plan(LLAMA, LLAMA, "4,9,2:0-2", "--json", "--list").stdout)
+        self.assertEqual(document["verdict"], "identical")
+        self.assertEqual((document["runs_before"], document["runs"]), (192, 3))
+        size = 2097152
+        self.assertEqual(sorted(document["runs_list"]),
+                         sorted([0, source * size, 0, to * size, size, 1, 0, 0]
+                                for source, to in ((4, 0), (9, 1), (2, 2))))
+
+    def test_a_list_alone_has_stdout_and_the_summary_stderr(self):
+        result = plan(LLAMA, LLAMA, "4:0", "--list")
+        self.assertEqual(result.stdout, "0 8388608 0 0 2097152 1 0 0\n")
+        self.assertIn("verdict      identical", result.stderr)
+        self.assertIn("verdict      identical", plan(LLAMA, LLAMA, "4:0").stdout)
+
+    def test_no_layer_moves_nothing(self):
+        result = plan(LLAMA, LLAMA, "4:0", "--layers", "3:3", "--list")
+        self.assertEqual((result.returncode, result.stdout), (0, ""))
+
+    def test_a_message_against_another_order_is_impossible_until_heads_are_assumed(self):
+        result = plan(MESSAGE, LLAMA + ",order=hnd", "0:0", "--json")
+        self.ends(result, 3, "inner_shape NHD against HND: format A tells no heads")
+        document = json.loads(result.stdout)
+        self.assertEqual((document["ok"], document["verdict"]), (False, "impossible"))
+        self.assertEqual([(r["field"], r["left"], r["right"]) for r in document["reasons"]],
+                         [("inner_shape", "NHD", "HND")])
+        result = plan(MESSAGE, LLAMA + ",order=hnd", "0:0", "--json", "--assume", "heads=8")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        document = json.loads(result.stdout)
+        self.assertEqual((document["verdict"], document["assumed"]),
+                         ("needs reordering", "heads=8"))
+
+    def test_the_command_line_alone_is_wrong(self):
+        for words in (["--to", LLAMA, "--blocks", "0:0"], ["--from", LLAMA, "--blocks", "0:0"],
+                      ["--from", LLAMA, "--to", LLAMA],
+                      ["--from", LLAMA, "--to", LLAMA, "--blocks", "0:0", "--colour", "red"]):
+            self.ends(run("plan", *words), 2, "kvferry: ")
+        self.ends(plan(LLAMA, LLAMA, "0"), 2, "'0' is not SOURCE:DESTINATION")
+        self.ends(plan(LLAMA, LLAMA, "a:0"), 2, "'a' is not a number")
+        self.ends(plan(LLAMA, LLAMA, "0:0", "--layers", "3"), 2, "'3' is not FIRST:END")
+        self.ends(plan(LLAMA + ",colour=red", LLAMA, "0:0"), 2, "'colour' is not blocks")
+        self.ends(plan(LLAMA, LLAMA, "0:0", "--assume", "heads=8"), 2, "is a message")
+        self.ends(plan(MESSAGE, LLAMA, "0:0", "--assume", "page=8"), 2, "'page=8' is not")
+
+    def test_values_that_cannot_be_are_named_with_their_bound(self):
+        for source, blocks, more, message in (
+                ("geometry:gpt-2", "0:0", (), "'gpt-2' is none of llama-3.1-8b"),
+                (LLAMA + ",tp=0/2", "0:0", (), "'tp' is not known yet"),
+                (LLAMA + ",dtype=3", "0:0", (), "dtype_width_bytes: 3 is not 1, 2, 4 or 8"),
+                (LLAMA + ",dtype=4", "0:0", (), "dtype_width_bytes 4 against 2"),
+                (LLAMA, "64:0", (), "source block 64 of 64"),
+                (LLAMA, "0:64", (), "destination block 64 of 64"),
+                (LLAMA, "0,1:0,0", (), "destination block 0"),
+                (LLAMA, "0,1:0", (), "2 source blocks"),
+                (LLAMA + ",page=32", "0:0", (), "tokens"),
+                (LLAMA, "0:0", ("--layers", "0:33"), "32"),
+                (LLAMA, "0:0", ("--layers", "2:1"), "first 2 is above the end 1"),
+                (f"{MESSAGE}:7", "0:0", (), "layout 7 is none of its 1"),
+                (VECTORS / "README.md", "0:0", (), "README.md: ")):
+            with self.subTest(message):
+                self.ends(plan(source, LLAMA, blocks, *more), 3, message)
+
+    def test_huge_numbers_are_refused_at_once(self):
+        huge = LLAMA + ",blocks=1000000000000"
+        for source, destination, blocks, message in (
+                (LLAMA, LLAMA, "99999999999999999999:0", "is above 18446744073709551615"),
+                (LLAMA, LLAMA, "0-18446744073709551615:0", "of 64"),
+                (huge, huge, "0-999999999999:0-999999999999", "more than 16777216 ids"),
+                (LLAMA + ",blocks=99999999999999", LLAMA, "0:0", "does not fit into 64 bits"),
+                (LLAMA + ",page=1048576,blocks=1", LLAMA + ",page=1,blocks=1048576",
+                 "0:0-1048575", "page_size 1048576 against 1")):
+            with self.subTest(message):
+                self.ends(plan(source, destination, blocks), 3, message)
+        self.ends(plan(LLAMA, LLAMA, "0:0", "--layers", "0:18446744073709551615"), 3, "layers: end")
+
+    def test_a_file_that_is_not_there(self):
+        self.ends(plan("/no/such/file", LLAMA, "0:0"), 4, "/no/such/file: ")
+
+
+class Peers(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        self.path = pathlib.Path(self.directory.name)
+        self.exchange = f"dir:{self.path}"
+
+    def test_nobody_is_an_empty_list(self):
+        result = run("peers", "--json", "--exchange", self.exchange)
+        self.assertEqual((result.returncode, json.loads(result.stdout)), (0, []))
+        result = run("peers", KVFERRY_EXCHANGE=self.exchange)
+        self.assertEqual((result.returncode, result.stdout), (0, "nobody\n"))
+
+    def test_a_dead_worker_is_shown_as_one_and_strangers_are_reported(self):
+        (self.path / "gone.json").write_text(json.dumps(RECORD))
+        (self.path / "gone.a").write_bytes(b"abc")  # no message, but the record's bytes
+        (self.path / "notes\x1b.txt").write_text("hello")
+        result = run("peers", "--json", "--exchange", self.exchange)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn('passed over "notes\\u001b.txt"', result.stderr)
+        (peer,) = json.loads(result.stdout)
+        for field in ("name", "worker_id", "epoch", "generation"):
+            self.assertEqual(peer[field], RECORD[field])
+        self.assertEqual((peer["alive"], peer["formats"], peer["layouts"]), (False, ["a"], []))
+        self.assertIn("at ", peer["error"])
+        shown = run("peers", "--exchange", self.exchange).stdout.splitlines()
+        self.assertEqual(shown[0].split(), ["name", "state", "worker", "agent", "epoch",
+                                            "generation", "age", "layouts"])
+        self.assertEqual(shown[1].split()[:3], ["gone", "dead", RECORD["worker_id"]])
+
+    def test_an_entry_whose_files_disagree_is_shown_with_the_reason(self):
+        (self.path / "gone.json").write_text(json.dumps(RECORD))
+        (self.path / "gone.a").write_bytes(b"other")
+        (peer,) = json.loads(run("peers", "--json", "--exchange", self.exchange).stdout)
+        self.assertIn("gone.a: 5 bytes that are not the 3", peer["error"])
+
+    def test_an_exchange_that_is_none(self):
+        self.assertEqual(run("peers", "--exchange", "nowhere").returncode, 2)
+        self.assertEqual(run("peers", "--exchange", "etcd:http://host").returncode, 3)
+        self.assertEqual(run("peers", "--exchange", "dir:/no/such/parent").returncode, 4)
+        self.path.chmod(0o770)
+        result = run("peers", "--exchange", self.exchange)
+        self.assertEqual(result.returncode, 4)
+        self.assertIn("group or others may write", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

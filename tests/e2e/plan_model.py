@@ -1,0 +1,351 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks `kvferry plan` against a model of its own, on random pairs of layouts.
+
+Goal: every destination byte of a plan comes from the right source byte, exactly once, and no other
+byte is named; the numbers of the summary are those of the list.
+Method: the model walks over all (destination token, layer, outer, head) and takes the address of
+each from the axis orders that the command line documents. Model and list are both brought into one
+form, the longest pieces that are contiguous on both sides, which is equal exactly when the maps
+from destination byte to source byte are.
+
+    plan_model.py build/bin/kvferry [--pairs 1000] [--seed 1]
+
+Exit: 0 all equal, 1 not.
+"""
+
+import argparse
+import json
+import math
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+# Name: layers, outer, KV heads, head size, tokens in a block.
+GEOMETRIES = {
+    "llama-3.1-8b": (32, 2, 8, 128, 16),
+    "qwen3-235b-a22b": (94, 2, 4, 128, 16),
+    "deepseek-v3": (61, 1, 1, 576, 64),
+    "gpt-oss-120b": (36, 2, 8, 64, 16),
+    "smollm2-135m": (30, 2, 3, 64, 16),
+}
+LAYOUTS = ("fc", "ls", "ls2")
+ORDERS = ("nhd", "hnd")
+PAGES = (1, 8, 12, 16, 24, 32, 64)
+ROWS_AIM = 6_000  # head rows of a pair, about; bounds the time
+
+
+@dataclass(frozen=True)
+class Side:
+    geometry: str
+    blocks: int
+    layout: str
+    order: str
+    page: int
+    dtype: int
+
+    def spec(self, rng):
+        """The SPEC; keys that hold their default are sometimes left out, and their order varies."""
+        default = {"blocks": 64, "layout": "fc", "order": "nhd", "dtype": 2}
+        default["page"] = GEOMETRIES[self.geometry][4]
+        keys = [
+            f"{key}={getattr(self, key)}"
+            for key in ("blocks", "layout", "order", "page", "dtype")
+            if getattr(self, key) != default[key] or rng.random() < 0.5
+        ]
+        rng.shuffle(keys)
+        return ",".join([f"geometry:{self.geometry}", *keys])
+
+    def address(self, block, layer, outer, token, head):
+        """Region and offset of the first byte of one head's elements."""
+        layers, outers, heads, head_dim, _ = GEOMETRIES[self.geometry]
+        row = head_dim * self.dtype
+        if self.order == "nhd":
+            inside = (token * heads + head) * row
+        else:
+            inside = (head * self.page + token) * row
+        piece = heads * self.page * row
+        if self.layout == "fc":
+            return 0, ((block * layers + layer) * outers + outer) * piece + inside
+        if self.layout == "ls":
+            return layer, (block * outers + outer) * piece + inside
+        return layer, (outer * self.blocks + block) * piece + inside
+
+
+@dataclass(frozen=True)
+class Pair:
+    source: Side
+    destination: Side
+    source_ids: tuple
+    destination_ids: tuple
+    layers: tuple  # half open
+
+    def rows(self):
+        """(group, destination region, offset, source region, offset, bytes) of each head row."""
+        _, outers, heads, head_dim, _ = GEOMETRIES[self.source.geometry]
+        row = head_dim * self.source.dtype
+        for token in range(len(self.destination_ids) * self.destination.page):
+            to_at, to_token = divmod(token, self.destination.page)
+            from_at, from_token = divmod(token, self.source.page)
+            to_block, from_block = self.destination_ids[to_at], self.source_ids[from_at]
+            for layer in range(*self.layers):
+                for outer in range(outers):
+                    group = (from_at, to_at, layer, outer)
+                    for head in range(heads):
+                        to = self.destination.address(to_block, layer, outer, to_token, head)
+                        origin = self.source.address(from_block, layer, outer, from_token, head)
+                        yield group, *to, *origin, row
+
+
+def merged(pieces):
+    """Pieces (destination region, offset, source region, offset, bytes) in their longest form.
+
+    Raises ValueError when a destination byte appears twice.
+    """
+    result = []
+    region = offset = source_region = source_offset = size = None
+    for piece in sorted(pieces):
+        if piece[0] == region:
+            end = offset + size
+            if piece[1] < end:
+                raise ValueError(f"destination byte {piece[1]} of region {region} written twice")
+            if piece[1] == end and piece[2] == source_region and piece[3] == source_offset + size:
+                size += piece[4]
+                continue
+        if size:
+            result.append((region, offset, source_region, source_offset, size))
+        region, offset, source_region, source_offset, size = piece
+    if size:
+        result.append((region, offset, source_region, source_offset, size))
+    return result
+
+
+def expanded(runs, bytes_max):
+    """The pieces of run lines; ValueError for a run that cannot be."""
+    pieces = []
+    total = 0
+    for run in runs:
+        from_region, from_offset, to_region, to_offset, size, count, from_stride, to_stride = run
+        total += size * count
+        if size == 0 or count == 0 or total > bytes_max:
+            raise ValueError(f"run {run}: empty, or more than {bytes_max} bytes in all")
+        if count == 1 and (from_stride, to_stride) != (0, 0):
+            raise ValueError(f"run {run}: a stride for one piece")
+        pieces += [
+            (to_region, to_offset + i * to_stride, from_region, from_offset + i * from_stride, size)
+            for i in range(count)
+        ]
+    return pieces
+
+
+def expected_summary(pair, rows):
+    groups = {}
+    for group, *piece in rows:
+        groups.setdefault(group, []).append(tuple(piece))
+    useful = sum(row[-1] for row in rows)
+    return {
+        "ok": True,
+        "reasons_empty": verdict(pair) != "needs reordering",
+        "verdict": verdict(pair),
+        "bytes_useful": useful,
+        "bytes_moved": useful,
+        "runs_before": sum(len(merged(pieces)) for pieces in groups.values()),
+        "coverage": 1.0,
+        "route": "host copy",
+    }
+
+
+def verdict(pair):
+    source, destination = pair.source, pair.destination
+    heads = GEOMETRIES[source.geometry][2]
+    told_apart = heads > 1 and source.page > 1 and destination.page > 1
+    if source.order != destination.order and told_apart:
+        return "needs reordering"
+    return "identical" if steps(source) == steps(destination) else "copyable"
+
+
+def steps(side):
+    """What one step on each axis is worth, with the extents: all that an address depends on."""
+    layers, outers, heads, _, _ = GEOMETRIES[side.geometry]
+    extents = (side.blocks, layers, outers, side.page, heads)
+    places = [[int(i == axis) for i in range(5)] for axis in range(5) if extents[axis] > 1]
+    return extents, [side.address(*place) for place in places]
+
+
+def check_summary(pair, summary, runs, rows):
+    expected = expected_summary(pair, rows)
+    sizes = [run[4] for run in runs]
+    expected["runs"] = sum(run[5] for run in runs)
+    expected["smallest_run"] = min(sizes, default=0)
+    expected["largest_run"] = max(sizes, default=0)
+    found = {**summary, "reasons_empty": summary.get("reasons") == []}
+    # What a pair is where nothing moves, or blocks are cut, the documents leave open.
+    if rows and pair.source.page == pair.destination.page:
+        expected["block_pairs"] = len(pair.destination_ids)
+    for field, value in expected.items():
+        if found.get(field) != value:
+            raise ValueError(f"{field}: {found.get(field)}, expected {value}")
+    if expected["runs"] > expected["runs_before"]:
+        raise ValueError(f"more runs than before merging: {expected}")
+
+
+def random_side(rng, geometry, dtype):
+    page = rng.choice(PAGES) if rng.random() < 0.6 else GEOMETRIES[geometry][4]
+    return Side(
+        geometry=geometry,
+        blocks=0,
+        layout=rng.choice(LAYOUTS),
+        order=rng.choice(ORDERS),
+        page=page,
+        dtype=dtype,
+    )
+
+
+def with_blocks(side, blocks):
+    return Side(**{**side.__dict__, "blocks": blocks})
+
+
+def random_ids(rng, blocks, count, unique):
+    """Ids in one of several orders: any, a range upwards, or downwards."""
+    kind = rng.choice(("any", "up", "up", "down"))
+    if kind == "any":
+        ids = rng.sample(range(blocks), count) if unique else rng.choices(range(blocks), k=count)
+        return tuple(ids)
+    first = rng.randrange(blocks - count + 1)
+    ids = tuple(range(first, first + count))
+    return ids if kind == "up" else ids[::-1]
+
+
+def random_pair(rng):
+    geometry = rng.choice(tuple(GEOMETRIES))
+    layers, outers, heads, _, _ = GEOMETRIES[geometry]
+    dtype = rng.choice((1, 2))
+    source, destination = (random_side(rng, geometry, dtype) for _ in range(2))
+    if rng.random() < 0.3:
+        destination = Side(**{**destination.__dict__, "page": source.page})
+    tokens = math.lcm(source.page, destination.page) * rng.randrange(1, 5)
+    source_count, destination_count = tokens // source.page, tokens // destination.page
+    source = with_blocks(source, source_count + rng.randrange(5))
+    destination = with_blocks(destination, destination_count + rng.randrange(5))
+    if rng.random() < 0.2:
+        most = max(source.blocks, destination.blocks)
+        source, destination = with_blocks(source, most), with_blocks(destination, most)
+    fitting = max(1, ROWS_AIM // (tokens * outers * heads))
+    count = min(layers, rng.randrange(1, fitting + 1) if rng.random() < 0.95 else 0)
+    if rng.random() < 0.05 and tokens * outers * heads * layers < 4 * ROWS_AIM:
+        count = layers
+    first = rng.randrange(layers - count + 1)
+    return Pair(
+        source,
+        destination,
+        random_ids(rng, source.blocks, source_count, unique=False),
+        random_ids(rng, destination.blocks, destination_count, unique=True),
+        (first, first + count),
+    )
+
+
+def text_of_ids(rng, ids):
+    """Ids as a list, with ranges where they go up by one, at times."""
+    parts = []
+    for block in ids:
+        if parts and block == parts[-1][1] + 1 and rng.random() < 0.8:
+            parts[-1][1] = block
+        else:
+            parts.append([block, block])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def command_of(rng, tool, pair):
+    ids = f"{text_of_ids(rng, pair.source_ids)}:{text_of_ids(rng, pair.destination_ids)}"
+    command = [tool, "plan", "--from", pair.source.spec(rng), "--to", pair.destination.spec(rng)]
+    command += ["--blocks", ids, "--list"]
+    all_layers = (0, GEOMETRIES[pair.source.geometry][0])
+    if pair.layers != all_layers or rng.random() < 0.5:
+        command += ["--layers", f"{pair.layers[0]}:{pair.layers[1]}"]
+    return command
+
+
+def check_pair(pair, command, as_json):
+    """Runs the tool on one pair; ValueError says what differs."""
+    done = subprocess.run(
+        command + (["--json"] if as_json else []), capture_output=True, text=True, timeout=60
+    )
+    if done.returncode != 0:
+        raise ValueError(f"exit {done.returncode}: {done.stderr.strip()}")
+    if as_json:
+        summary = json.loads(done.stdout)
+        runs = summary["runs_list"]
+    else:
+        runs = [[int(word) for word in line.split()] for line in done.stdout.splitlines()]
+    if any(len(run) != 8 for run in runs):
+        raise ValueError("a run line without 8 numbers")
+    rows = list(pair.rows())
+    expected = merged([row[1:] for row in rows])
+    found = merged(expanded(runs, sum(row[-1] for row in rows)))
+    if found != expected:
+        wrong = sorted(set(found) ^ set(expected))[:4]
+        raise ValueError(
+            "(destination region, offset, source region, offset, bytes) on one side only: "
+            + ", ".join(f"{'list' if piece in found else 'model'} {piece}" for piece in wrong)
+        )
+    if as_json:
+        check_summary(pair, summary, runs, rows)
+
+
+def kinds_of(pair):
+    source, destination = pair.source, pair.destination
+    keys = ("blocks", "layout", "order", "page")
+    differing = sum(getattr(source, key) != getattr(destination, key) for key in keys)
+    layers = GEOMETRIES[source.geometry][0]
+    moved = pair.layers[1] - pair.layers[0]
+    yield f"{differing} keys differ"
+    yield f"{source.layout} -> {destination.layout}"
+    yield f"{source.order} -> {destination.order}"
+    if source.page == destination.page:
+        yield "pages equal"
+    elif source.page % destination.page and destination.page % source.page:
+        yield "pages that are no multiple of each other"
+    else:
+        yield "pages larger" if destination.page > source.page else "pages smaller"
+    if len(set(pair.source_ids)) < len(pair.source_ids):
+        yield "source ids repeat"
+    yield "all layers" if moved == layers else "some layers" if moved else "no layer"
+    yield source.geometry
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tool", help="the built kvferry")
+    parser.add_argument("--pairs", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    rng = random.Random(options.seed)
+    counts = Counter()
+    started = time.monotonic()
+    for number in range(options.pairs):
+        pair = random_pair(rng)
+        command = command_of(rng, options.tool, pair)
+        counts.update(kinds_of(pair))
+        as_json = number % 2 == 1
+        counts["with summary"] += as_json
+        try:
+            check_pair(pair, command, as_json)
+        except (ValueError, KeyError) as error:
+            print(f"pair {number}: {error}\n  {' '.join(command)}")
+            return 1
+    for kind, count in sorted(counts.items()):
+        print(f"{count:6} {kind}")
+    unlike = counts["3 keys differ"] + counts["4 keys differ"]
+    print(f"{options.pairs} pairs equal in {time.monotonic() - started:.1f} s")
+    if 4 * unlike < options.pairs:
+        print(f"only {unlike} pairs differ in three keys or more")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

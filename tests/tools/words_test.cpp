@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: each small language is read exactly, what is no word of it ends with 2, what is a word but
+// cannot be ends with 3, and no number is large enough to hang or to fill memory.
+// Method: tables of good and bad text.
+#include "words.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "outcome_matchers.hpp"
+
+namespace kvferry::tool {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr const char* kMax = "18446744073709551615";
+constexpr const char* kMaxPlusOne = "18446744073709551616";
+
+TEST(Split, KeepsEmptyPieces) {
+  EXPECT_THAT(split("a,b", ','), ElementsAre("a", "b"));
+  EXPECT_THAT(split(",a,", ','), ElementsAre("", "a", ""));
+  EXPECT_THAT(split("", ','), ElementsAre(""));
+}
+
+TEST(ParseNumber, ReadsDigitsUpTo64Bits) {
+  EXPECT_EQ(*parse_number("n", "0"), 0U);
+  EXPECT_EQ(*parse_number("n", "007"), 7U);
+  EXPECT_EQ(*parse_number("n", kMax), ~std::uint64_t{0});
+  EXPECT_THAT(parse_number("n", kMaxPlusOne),
+              EndsWith(3, "n: 18446744073709551616 is above 18446744073709551615"));
+  for (const char* text : {"", "-1", "+1", " 1", "1 ", "0x10", "1e3", "1.0", "a"}) {
+    EXPECT_THAT(parse_number("n", text), EndsWith(2, "is not a number")) << text;
+  }
+}
+
+TEST(ParseOrder, KnowsTwoAndNamesTheLaterOnes) {
+  EXPECT_EQ(*parse_order("nhd"), layout::InnerShape::kNhd);
+  EXPECT_EQ(*parse_order("hnd"), layout::InnerShape::kHnd);
+  EXPECT_THAT(parse_order("utp"), EndsWith(3, "'utp' is not known yet"));
+  EXPECT_THAT(parse_order("upp"), EndsWith(3, "'upp' is not known yet"));
+  EXPECT_THAT(parse_order("NHD"), EndsWith(2, "'NHD' is not nhd or hnd"));
+}
+
+TEST(ParseIds, ReadsIdsAndInclusiveRangesInTheOrderGiven) {
+  EXPECT_EQ(*parse_ids("4,9,2"), (IdList{{4, 4}, {9, 9}, {2, 2}}));
+  EXPECT_EQ(*parse_ids("0-63"), (IdList{{0, 63}}));
+  EXPECT_EQ(*parse_ids("7,0-2,7-7"), (IdList{{7, 7}, {0, 2}, {7, 7}}));
+}
+
+TEST(ParseIds, RefusesWhatIsNoList) {
+  for (const char* text : {"", ",", "1,", ",1", "a", "1-", "-1", "1-2-3", "3-1", "1;2", "1 ,2"}) {
+    EXPECT_THAT(parse_ids(text), EndsWith(2, "")) << text;
+  }
+  EXPECT_THAT(parse_ids("9-4"), EndsWith(2, "the range '9-4' goes down"));
+  EXPECT_THAT(parse_ids(kMaxPlusOne), EndsWith(3, "block: 18446744073709551616 is above"));
+}
+
+TEST(ParseIdPairs, NeedsBothSides) {
+  const Outcome<IdPairs> pairs = parse_id_pairs("4,9:0-1");
+  ASSERT_TRUE(pairs);
+  EXPECT_EQ(pairs->source, (IdList{{4, 4}, {9, 9}}));
+  EXPECT_EQ(pairs->destination, (IdList{{0, 1}}));
+  for (const char* text : {"", "1", "1:", ":1", "1:2:3", ":"}) {
+    EXPECT_THAT(parse_id_pairs(text), EndsWith(2, "")) << text;
+  }
+}
+
+TEST(ExpandIds, GivesEachIdInTheOrderGiven) {
+  const Outcome<std::vector<BlockId>> ids = expand_ids({{4, 4}, {1, 3}, {4, 4}}, 5, "source");
+  ASSERT_TRUE(ids);
+  EXPECT_THAT(*ids, ElementsAre(BlockId{4}, BlockId{1}, BlockId{2}, BlockId{3}, BlockId{4}));
+}
+
+TEST(ExpandIds, NamesSideAndIdAndBound) {
+  EXPECT_THAT(expand_ids({{0, 4}}, 4, "source"), EndsWith(3, "source block 4 of 4"));
+  EXPECT_THAT(expand_ids({{0, ~std::uint64_t{0}}}, 4, "destination"),
+              EndsWith(3, "destination block 18446744073709551615 of 4"));
+}
+
+TEST(ExpandIds, RefusesMoreIdsThanFitBeforeItMakesAny) {
+  constexpr std::uint64_t kMost = ~std::uint64_t{0};
+  EXPECT_THAT(expand_ids({{0, kMost - 1}}, kMost, "source"), EndsWith(3, "more than 16777216 ids"));
+  EXPECT_THAT(expand_ids({{1, kMost - 1}, {0, 5}}, kMost, "source"), EndsWith(3, "more than"));
+  EXPECT_THAT(expand_ids({{0, 16'777'215}, {0, 0}}, kMost, "source"), EndsWith(3, "more than"));
+}
+
+TEST(ParseLayers, IsHalfOpen) {
+  EXPECT_EQ(*parse_layers("0:16"), (plan::LayerRange{0, 16}));
+  EXPECT_EQ(*parse_layers("3:3"), (plan::LayerRange{3, 3}));
+  EXPECT_THAT(parse_layers("5:2"), EndsWith(3, "layers: first 5 is above the end 2"));
+  for (const char* text : {"", "3", "3:", ":3", "0:1:2", "a:3", "0-3"}) {
+    EXPECT_THAT(parse_layers(text), EndsWith(2, "")) << text;
+  }
+}
+
+TEST(ParseLayers, NeverTakesAHugeEndForAllLayers) {
+  EXPECT_THAT(parse_layers("0:18446744073709551615"), EndsWith(3, "layers: end 1844674407370955"));
+  EXPECT_THAT(parse_layers("0:18446744073709551616"), EndsWith(3, "layers: 18446744073709551616"));
+  EXPECT_EQ(parse_layers("0:18446744073709551614")->end, ~std::uint64_t{0} - 1);
+}
+
+TEST(Assumption, IsReadAndWrittenAlike) {
+  const Outcome<Assumption> both = parse_assumption("heads=8,order=hnd");
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->order, layout::InnerShape::kHnd);
+  EXPECT_EQ(both->heads, 8U);
+  EXPECT_EQ(both->text(), "order=hnd,heads=8");
+  EXPECT_EQ(parse_assumption("heads=3")->text(), "heads=3");
+  EXPECT_EQ(parse_assumption("order=nhd")->text(), "order=nhd");
+  EXPECT_EQ(Assumption{}.text(), "");
+}
+
+TEST(Assumption, RefusesOtherWords) {
+  for (const char* text : {"", "heads", "heads=", "heads=x", "page=16", "order=xyz", "heads=8,"}) {
+    EXPECT_THAT(parse_assumption(text), EndsWith(2, "")) << text;
+  }
+}
+
+TEST(Assumption, AddsWhatAConfigDoesNotSayAndContradictsNothing) {
+  layout::LayoutConfig config;
+  const Assumption assumption = *parse_assumption("order=nhd,heads=8");
+  const Outcome<layout::LayoutConfig> added = assumption.applied_to(config);
+  ASSERT_TRUE(added);
+  EXPECT_EQ(added->inner_shape, layout::InnerShape::kNhd);
+  EXPECT_EQ(added->num_heads, 8U);
+  EXPECT_TRUE(assumption.applied_to(*added)) << "says the same";
+  EXPECT_EQ(*Assumption{}.applied_to(*added), *added);
+
+  config.inner_shape = layout::InnerShape::kHnd;
+  EXPECT_THAT(assumption.applied_to(config), EndsWith(3, "assume order=nhd: the layout says HND"));
+  config.inner_shape = layout::InnerShape::kNhd;
+  config.num_heads = 4;
+  EXPECT_THAT(assumption.applied_to(config), EndsWith(3, "assume heads=8: the layout says 4"));
+}
+
+}  // namespace
+}  // namespace kvferry::tool

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli.hpp"
+
+#include <iostream>
+
+#include "cli_commands.hpp"
+#include "commands.hpp"
+#include "output.hpp"
+
+namespace kvferry::tool {
+namespace {
+
+void add_inspect(CLI::App& command, InspectOptions& options) {
+  command.description("Says what a message holds: format, worker, layouts, regions, sizes.");
+  command.add_option("FILE", options.file, "The message; - is standard input")->required();
+  command.add_option("--format", "What the message is in: auto or a")
+      ->check(CLI::IsMember({"auto", "a"}));
+  add_json(command, options.json);
+  command.footer("Example: kvferry inspect --json worker-7.a | jq .value.layouts[0].layout");
+}
+
+void add_encode(CLI::App& command, EncodeOptions& options) {
+  command.description("Writes the message that a document of inspect --json describes.");
+  command.add_option("FILE", options.file, "The JSON document; - is standard input, the default");
+  CLI::Option* format =
+      command.add_option("--format", "What to write: a, whatever the document says")
+          ->check(CLI::IsMember({"a"}));
+  command.parse_complete_callback(
+      [format, &options] { options.format_given = format->count() > 0; });
+  command.footer(
+      "The bytes go to standard output. Of the document only `value` is needed, and of handles "
+      "there\n"
+      "not display and, with worker_id and layout_id, not raw.\n"
+      "Example: kvferry inspect --json worker-7.a | kvferry encode --format a > copy.a");
+}
+
+void add_validate(CLI::App& command, ValidateOptions& options) {
+  command.description("Says which files are messages, and which rules of import they break.");
+  command.add_option("FILE", options.files, "The messages; - is standard input")->required();
+  command.add_flag("--strict", options.strict, "Apply the rules of import too (exit 1)");
+  add_json(command, options.json);
+  command.footer("Example: kvferry validate --strict *.a");
+}
+
+void add_plan(CLI::App& command, PlanOptions& options) {
+  command.description(
+      "Says how blocks would move between two layouts, without moving any.\n"
+      "A layout is FILE or FILE:LAYOUT_ID of a message, or geometry:NAME[,KEY=VALUE...] with the "
+      "keys blocks (64), layout (fc, ls, ls2), order (nhd, hnd), page and dtype (2).");
+  command.add_option("--from", options.from, "The source's layout")->required();
+  command.add_option("--to", options.to, "The destination's layout")->required();
+  command.add_option("--blocks", options.blocks, "Ids, SOURCE:DESTINATION, as 4,9,2:0-2")
+      ->required();
+  command.add_option("--layers", options.layers, "Layers FIRST:END, half open; all");
+  command.add_option("--assume", options.assume,
+                     "What you know of the messages' layouts: order=nhd|hnd,heads=N");
+  command.add_flag("--list", options.list,
+                   "Print the runs: source region and offset, destination region and offset, "
+                   "bytes, count, source and destination stride");
+  add_json(command, options.json);
+  command.footer(
+      "Example: kvferry plan --from geometry:llama-3.1-8b --to geometry:llama-3.1-8b,layout=ls "
+      "--blocks 4,9,2:0-2");
+}
+
+void add_peers(CLI::App& command, PeersOptions& options) {
+  command.description("Says which workers there are.");
+  add_exchange(command, options.exchange);
+  add_json(command, options.json);
+  command.footer("Example: kvferry peers --exchange dir:/tmp/exchange");
+}
+
+void add_version(CLI::App& command, VersionOptions& options) {
+  command.description("Says what was built, from what, with what.");
+  add_json(command, options.json);
+  command.footer("Example: kvferry version --json | jq .components");
+}
+
+int usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    return app.exit(error);  // --help.
+  }
+  // A word that is no command is left over; that one was missing is then only what follows from it.
+  const std::vector<std::string> unknown = app.remaining();
+  std::cerr << "kvferry: " << (unknown.empty() ? error.what() : "unknown word: " + unknown.front())
+            << "\nkvferry: see kvferry --help\n";
+  return kExitUsage;
+}
+
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv) {
+  CLI::App app{"Says where KV-cache blocks lie, tells other workers, and moves the blocks.",
+               "kvferry"};
+  app.require_subcommand(1);
+  app.footer("Each command has --help, with an example.");
+  Action action;
+  add_command<InspectOptions>(app, action, "inspect", run_inspect, add_inspect);
+  add_command<EncodeOptions>(app, action, "encode", run_encode, add_encode);
+  add_command<ValidateOptions>(app, action, "validate", run_validate, add_validate);
+  add_command<PlanOptions>(app, action, "plan", run_plan, add_plan);
+  add_command<PeersOptions>(app, action, "peers", run_peers, add_peers);
+  add_worker_commands(app, action);
+  add_command<VersionOptions>(app, action, "version", run_version, add_version);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(app, error);
+  }
+  return action();
+}
+
+}  // namespace kvferry::tool

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli_commands.hpp"
+#include "commands.hpp"
+
+namespace kvferry::tool {
+namespace {
+
+void add_layout_options(CLI::App& command, NodeOptions& node) {
+  command.add_option("--geometry", node.geometry, "The model's shape")->capture_default_str();
+  command.add_option("--layout", node.layout, "fc, ls or ls2 (default fc)");
+  command.add_option("--order", node.order,
+                     "Of token and head in a block: nhd or hnd (default nhd)");
+  command.add_option("--page", node.page, "Tokens of a block (default the geometry's)");
+  command.add_option("--dtype", node.dtype, "Bytes of an element (default 2)");
+  command.add_option("--storage", "Where the blocks lie: system")->check(CLI::IsMember({"system"}));
+  command.add_option("--agent", "What makes them reachable: auto or shm")
+      ->check(CLI::IsMember({"auto", "shm"}));
+  command.add_option("--fill", node.fill, "What they hold at first: pattern or zero")
+      ->check(CLI::IsMember({"pattern", "zero"}))
+      ->capture_default_str();
+  command.add_option("--id", node.id, "Worker id (default a hash of the name)");
+}
+
+void add_worker(CLI::App& command, WorkerOptions& options) {
+  options.node.fill = "pattern";
+  command.description("Runs a worker that owns a layout, until SIGINT or SIGTERM.");
+  command.add_option("--name", options.node.name, "Of the worker and its agent")->required();
+  add_exchange(command, options.exchange);
+  add_layout_options(command, options.node);
+  command.add_option("--num-blocks", options.node.num_blocks, "Blocks of the layout (default 64)");
+  command.add_option("--seed", options.node.seed, "Of the pattern")->capture_default_str();
+  command.add_option("--access", options.node.access, "What peers may do: none, read, read-write")
+      ->check(CLI::IsMember({"none", "read", "read-write"}))
+      ->capture_default_str();
+  command.footer(
+      "Prints `ready NAME` once peers can find it.\n"
+      "Example: kvferry worker --name prefill --layout fc --num-blocks 256");
+}
+
+void add_pull(CLI::App& command, PullOptions& options) {
+  options.node.fill = "zero";
+  command.description("Pulls blocks of a worker into a layout of its own, checks and reports.");
+  command.add_option("--peer", options.peer, "The worker that owns the blocks")->required();
+  command.add_option("--blocks", options.blocks, "A:B, the peer's ids and one's own: 4,9,2:0-2")
+      ->required();
+  add_exchange(command, options.exchange);
+  add_layout_options(command, options.node);
+  command.add_option("--num-blocks", options.node.num_blocks,
+                     "Blocks of one's own layout (default the highest own id and one more)");
+  command.add_option("--seed", options.node.seed, "Of the peer's pattern")->capture_default_str();
+  command.add_option("--layers", options.layers, "F:T of the whole model, half open (default all)");
+  command.add_option("--assume", options.assume,
+                     "What the peer's message does not say: order=nhd,heads=8");
+  command.add_option("--deadline", options.deadline, "From start to last check")
+      ->capture_default_str();
+  command
+      .add_option("--verify", options.verify,
+                  "How the bytes are checked: none, or pattern (of a worker filled with it)")
+      ->check(CLI::IsMember({"none", "pattern"}))
+      ->capture_default_str();
+  command.add_option("--dump", options.dump, "Write the blocks to this file");
+  command.add_option("--fault", options.node.fault,
+                     "What goes wrong at piece K of 64 KiB: stop-owner@K, kill-owner@K, "
+                     "kill-self@K, drop@K, delay@K:500ms, corrupt@K, fail@K");
+  add_json(command, options.json);
+  command.footer("Example: kvferry pull --peer prefill --blocks 4,9,2:0-2 --layout ls");
+}
+
+void add_demo(CLI::App& command, DemoOptions& options) {
+  command.description("Two processes move blocks between unlike layouts; every byte is checked.");
+  add_json(command, options.json);
+  command.footer("Example: kvferry demo --json | jq .ratio");
+}
+
+void add_bench(CLI::App& command, BenchOptions& options) {
+  command.description("Measures kvferry beside plain copies, in one run; 1 when a bar is missed.");
+  command.add_option("SUITE", options.suites, "host, shm (default all)");
+  command.add_flag("--quick", options.quick, "Fewer rounds over less memory");
+  add_json(command, options.json);
+  command.footer("Example: kvferry bench host --quick");
+}
+
+}  // namespace
+
+void add_worker_commands(CLI::App& app, Action& action) {
+  add_command<WorkerOptions>(app, action, "worker", run_worker, add_worker);
+  add_command<PullOptions>(app, action, "pull", run_pull, add_pull);
+  add_command<DemoOptions>(app, action, "demo", run_demo, add_demo);
+  add_command<BenchOptions>(app, action, "bench", run_bench, add_bench);
+}
+
+}  // namespace kvferry::tool

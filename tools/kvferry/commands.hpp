@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node.hpp"
+
+// The commands: what the command line says, as plain options, and what carries it out. Each gives
+// the exit code.
+
+namespace kvferry::tool {
+
+/// Which file to read: "-" is standard input.
+struct InspectOptions {
+  std::string file{};
+  bool json{false};
+};
+
+/// Says what a message holds.
+int run_inspect(const InspectOptions& options);
+
+struct EncodeOptions {
+  std::string file{"-"};
+  bool format_given{false};  ///< --format a: whatever the document says
+};
+
+/// Writes the message that a document of `inspect --json` describes to stdout.
+int run_encode(const EncodeOptions& options);
+
+struct ValidateOptions {
+  std::vector<std::string> files{};
+  bool strict{false};
+  bool json{false};
+};
+
+/// Says of each file whether it is a message, and which rules of import it breaks.
+int run_validate(const ValidateOptions& options);
+
+/// SPECs, ids and ranges as they were typed.
+struct PlanOptions {
+  std::string from{};
+  std::string to{};
+  std::string blocks{};
+  std::optional<std::string> layers{};
+  std::optional<std::string> assume{};
+  bool list{false};
+  bool json{false};
+};
+
+/// Says how blocks would move, without moving any.
+int run_plan(const PlanOptions& options);
+
+/// An empty exchange is the default one.
+struct PeersOptions {
+  std::string exchange{};
+  bool json{false};
+};
+
+/// Says which workers there are.
+int run_peers(const PeersOptions& options);
+
+struct WorkerOptions {
+  NodeOptions node{};
+  std::string exchange{};  ///< empty: the default of this user
+};
+
+/// Runs a worker that owns a layout, until SIGINT or SIGTERM.
+int run_worker(const WorkerOptions& options);
+
+struct PullOptions {
+  NodeOptions node{};
+  std::string exchange{};
+  std::string peer{};
+  std::string blocks{};
+  std::optional<std::string> layers{};
+  std::optional<std::string> assume{};
+  std::string deadline{"30s"};
+  std::string verify{"pattern"};
+  std::optional<std::string> dump{};
+  bool json{false};
+};
+
+/// Pulls blocks of a worker into a layout of its own, checks them and reports.
+int run_pull(const PullOptions& options);
+
+struct DemoOptions {
+  bool json{false};
+};
+
+/// Two processes move blocks between unlike layouts, and check every byte.
+int run_demo(const DemoOptions& options);
+
+struct BenchOptions {
+  std::vector<std::string> suites{};  ///< none: all
+  bool quick{false};
+  bool json{false};
+};
+
+/// Measures kvferry beside plain copies, in one run.
+int run_bench(const BenchOptions& options);
+
+struct VersionOptions {
+  bool json{false};
+};
+
+/// Says what was built.
+int run_version(const VersionOptions& options);
+
+}  // namespace kvferry::tool

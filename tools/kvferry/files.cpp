@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "files.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+namespace kvferry::tool {
+namespace {
+
+constexpr std::size_t kChunkBytes = std::size_t{1} << 16;
+
+Error cannot_read(const std::string& name) {
+  return Error{ErrorCode::kUnavailable, fmt::format("{}: {}", name, std::strerror(errno))};
+}
+
+}  // namespace
+
+Result<std::vector<std::byte>> read_input(const std::string& file, std::size_t bytes_max) {
+  const bool is_stdin = file == "-";
+  const std::string name = is_stdin ? "standard input" : file;
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> owned{
+      is_stdin ? nullptr : std::fopen(file.c_str(), "rb"), &std::fclose};
+  if (!is_stdin && owned == nullptr) {
+    return cannot_read(name);
+  }
+  std::FILE* const stream = is_stdin ? stdin : owned.get();
+  std::vector<std::byte> bytes;
+  while (bytes.size() <= bytes_max) {
+    // Doubles, so that a large file is not copied again for each piece.
+    const std::size_t before = bytes.size();
+    bytes.resize(std::max(kChunkBytes, 2 * before));
+    const std::size_t got = std::fread(bytes.data() + before, 1, bytes.size() - before, stream);
+    const bool ended = got < bytes.size() - before;
+    bytes.resize(before + got);
+    if (std::ferror(stream) != 0) {
+      return cannot_read(name);
+    }
+    if (ended) {
+      break;
+    }
+  }
+  if (bytes.size() > bytes_max) {
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: more than the limit of {} bytes", name, bytes_max)};
+  }
+  return bytes;
+}
+
+}  // namespace kvferry::tool

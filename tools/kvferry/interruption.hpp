@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+namespace kvferry::tool {
+
+/// From now on the first SIGINT or SIGTERM only sets a flag, so that what is under way can be
+/// cancelled and told; a second one ends the process as ever.
+void catch_interruption();
+
+/// Whether such a signal came.
+[[nodiscard]] bool interrupted() noexcept;
+
+}  // namespace kvferry::tool

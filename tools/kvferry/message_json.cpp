@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "message_json.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <initializer_list>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "kvferry/base/try.hpp"
+
+namespace kvferry::tool {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::uint64_t kMax64 = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kExactInDouble = 1ULL << 53U;  // what every JSON reader keeps
+constexpr std::size_t kDepthMax = 64;                  // a document needs 8
+
+constexpr std::array<std::string_view, 7> kConfigIntegers{
+    "num_blocks", "num_layers", "outer_dim",        "page_size",
+    "inner_dim",  "alignment",  "dtype_width_bytes"};
+
+ordered_json integer(std::uint64_t value) {
+  return value > kExactInDouble ? ordered_json(std::to_string(value)) : ordered_json(value);
+}
+
+std::string hex(std::span<const std::byte> bytes) {
+  constexpr std::string_view kDigits{"0123456789abcdef"};
+  std::string text;
+  text.reserve(2 * bytes.size());
+  for (const std::byte byte : bytes) {
+    text += kDigits[std::to_integer<std::size_t>(byte >> 4)];
+    text += kDigits[std::to_integer<std::size_t>(byte & std::byte{15})];
+  }
+  return text;
+}
+
+ordered_json handle_json(LayoutHandle handle) {
+  return {{"worker_id", std::to_string(handle.worker_id().value())},
+          {"layout_id", handle.layout_id().value()},
+          {"raw", fmt::format("{:016x}{:016x}", handle.high_bits(), handle.low_bits())},
+          {"display", to_string(handle)}};
+}
+
+ordered_json location_json(StorageKind location) {
+  switch (location.type) {
+    case StorageKind::Type::kSystem: return "System";
+    case StorageKind::Type::kPinned: return "Pinned";
+    case StorageKind::Type::kDevice: return {{"Device", integer(location.id)}};
+    case StorageKind::Type::kDisk: return {{"Disk", integer(location.id)}};
+  }
+  return nullptr;
+}
+
+ordered_json config_json(const layout::LayoutConfig& config) {
+  return {{"num_blocks", integer(config.num_blocks)},
+          {"num_layers", integer(config.num_layers)},
+          {"outer_dim", integer(config.outer_dim)},
+          {"page_size", integer(config.page_size)},
+          {"inner_dim", integer(config.inner_dim)},
+          {"alignment", integer(config.alignment)},
+          {"dtype_width_bytes", integer(config.dtype_width_bytes)},
+          {"inner_shape", to_string(config.inner_shape)}};
+}
+
+ordered_json details_json(const wire::LayoutTypeDetails& details) {
+  if (const auto* separate = std::get_if<wire::LayerSeparateDetails>(&details)) {
+    return {{"LayerSeparate", {{"block_dim", wire::variant_name(separate->block_dim)}}}};
+  }
+  return {{"FullyContiguous", {{"block_format", to_string(wire::BlockFormat::kOperational)}}}};
+}
+
+ordered_json layout_json(const wire::MessageView& view, const wire::LocalLayoutView& layout) {
+  ordered_json regions = ordered_json::array();
+  for (const Region& region : view.regions_of(layout)) {
+    regions.push_back({{"addr", integer(region.address)}, {"size", integer(region.size_bytes)}});
+  }
+  return {{"version", layout.version},
+          {"layout_config", config_json(layout.layout_config)},
+          {"location", location_json(layout.location)},
+          {"nixl_metadata",
+           {{"agent_name", layout.agent_name},
+            {"mem_type", to_string(layout.mem_type)},
+            {"device_id", integer(layout.device_id)}}},
+          {"memory_descriptors", std::move(regions)},
+          {"layout_type_details", details_json(layout.layout_type_details)}};
+}
+
+Error wrong(std::string_view path, std::string_view what) {
+  return Error{ErrorCode::kCorrupt, fmt::format("{}: {}", path, what)};
+}
+
+/// Parses JSON, and refuses keys that are there twice (one of the values would be lost) and nesting
+/// that later steps would have to descend into.
+Result<json> parse(std::string_view text) {
+  std::vector<std::set<std::string>> open;
+  std::string problem;
+  const auto watch = [&open, &problem](int /*depth*/, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) {
+      open.emplace_back();
+      if (open.size() > kDepthMax) {
+        problem = fmt::format("nested deeper than {}", kDepthMax);
+      }
+    } else if (event == json::parse_event_t::object_end ||
+               event == json::parse_event_t::array_end) {
+      open.pop_back();
+    } else if (event == json::parse_event_t::key &&
+               !open.back().insert(parsed.get<std::string>()).second) {
+      problem = fmt::format("key {} is there twice", parsed.dump());
+    }
+    return problem.empty();
+  };
+  json document = json::parse(text, watch, /*allow_exceptions=*/false);
+  if (!problem.empty()) {
+    return wrong("document", problem);
+  }
+  if (document.is_discarded()) {
+    return wrong("document", "not JSON");
+  }
+  return document;
+}
+
+Result<void> check_keys(const json& object, std::initializer_list<std::string_view> known,
+                        std::string_view path) {
+  if (!object.is_object()) {
+    return wrong(path, "not an object");
+  }
+  for (const auto& [key, value] : object.items()) {
+    if (std::ranges::find(known, key) == known.end()) {
+      return wrong(fmt::format("{}.{}", path, key), "unknown, and would be lost");
+    }
+  }
+  return {};
+}
+
+Result<const json*> member(const json& object, const std::string& key, std::string_view path) {
+  if (!object.is_object()) {
+    return wrong(path, "not an object");
+  }
+  const auto found = object.find(key);
+  if (found == object.end()) {
+    return wrong(fmt::format("{}.{}", path, key), "missing");
+  }
+  return &*found;
+}
+
+/// The number that a string of decimal digits stands for.
+std::optional<std::uint64_t> decimal(const json& node) {
+  if (!node.is_string()) {
+    return std::nullopt;
+  }
+  const auto& text = node.get_ref<const std::string&>();
+  std::uint64_t value{0};
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool all = problem == std::errc{} && end == text.data() + text.size();
+  return all ? std::optional{value} : std::nullopt;
+}
+
+Result<std::uint64_t> read_integer(const json& node, std::uint64_t max, std::string_view path) {
+  std::optional<std::uint64_t> value = decimal(node);
+  if (node.is_number_unsigned()) {
+    value = node.get<std::uint64_t>();
+  }
+  if (!value) {
+    return wrong(path, fmt::format("not an integer from 0 to {}", max));
+  }
+  if (*value > max) {
+    return wrong(path, fmt::format("{} of at most {}", *value, max));
+  }
+  return *value;
+}
+
+Result<std::vector<std::byte>> read_hex(const json& node, std::string_view path) {
+  if (!node.is_string()) {
+    return wrong(path, "not text of hex digits");
+  }
+  const auto& text = node.get_ref<const std::string&>();
+  std::vector<std::byte> bytes(text.size() / 2);
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    std::uint8_t value{0};
+    const char* const digits = text.data() + 2 * i;
+    const auto [end, problem] = std::from_chars(digits, digits + 2, value, 16);
+    if (problem != std::errc{} || end != digits + 2) {
+      return wrong(path, fmt::format("no hex digits at character {}", 2 * i));
+    }
+    bytes[i] = static_cast<std::byte>(value);
+  }
+  if (text.size() % 2 != 0) {
+    return wrong(path, fmt::format("{} hex digits, which is odd", text.size()));
+  }
+  return bytes;
+}
+
+/// Where `raw` is there it counts, because it alone has all bits.
+Result<LayoutHandle> read_handle(const json& node, const std::string& path) {
+  KVFERRY_RETURN_IF_ERROR(check_keys(node, {"worker_id", "layout_id", "raw", "display"}, path));
+  if (const auto raw = node.find("raw"); raw != node.end()) {
+    KVFERRY_ASSIGN_OR_RETURN(const auto bytes, read_hex(*raw, path + ".raw"));
+    if (bytes.size() != 16) {
+      return wrong(path + ".raw", fmt::format("{} hex digits of 32", 2 * bytes.size()));
+    }
+    std::array<std::uint64_t, 2> halves{};
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      halves[i / 8] = halves[i / 8] << 8U | std::to_integer<std::uint64_t>(bytes[i]);
+    }
+    return LayoutHandle::from_bits(halves[0], halves[1]);
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const json* worker, member(node, "worker_id", path));
+  KVFERRY_ASSIGN_OR_RETURN(const json* layout, member(node, "layout_id", path));
+  KVFERRY_ASSIGN_OR_RETURN(const auto worker_id,
+                           read_integer(*worker, kMax64, path + ".worker_id"));
+  KVFERRY_ASSIGN_OR_RETURN(const auto layout_id,
+                           read_integer(*layout, 0xFFFF, path + ".layout_id"));
+  return LayoutHandle{WorkerId{worker_id}, LayoutId{static_cast<std::uint16_t>(layout_id)}};
+}
+
+/// Turns a decimal string under `key` into the number that the reader of layouts wants.
+void make_plain(json& object, std::string_view key) {
+  if (const auto found = object.find(key); found != object.end()) {
+    if (const auto value = decimal(*found)) {
+      *found = *value;
+    }
+  }
+}
+
+/// Reads a layout with the library's reader of layouts, after refusing unknown keys, which that
+/// reader passes over.
+Result<wire::LayoutDescriptor> read_layout(json node, const std::string& path) {
+  KVFERRY_RETURN_IF_ERROR(check_keys(node,
+                                     {"version", "layout_config", "location", "nixl_metadata",
+                                      "memory_descriptors", "layout_type_details"},
+                                     path));
+  make_plain(node, "version");
+  if (const auto config = node.find("layout_config"); config != node.end()) {
+    KVFERRY_RETURN_IF_ERROR(
+        check_keys(*config,
+                   {"num_blocks", "num_layers", "outer_dim", "page_size", "inner_dim", "alignment",
+                    "dtype_width_bytes", "inner_shape"},
+                   path + ".layout_config"));
+    for (const std::string_view key : kConfigIntegers) {
+      make_plain(*config, key);
+    }
+  }
+  if (const auto location = node.find("location"); location != node.end()) {
+    make_plain(*location, "Device");
+    make_plain(*location, "Disk");
+  }
+  if (const auto nixl = node.find("nixl_metadata"); nixl != node.end()) {
+    KVFERRY_RETURN_IF_ERROR(
+        check_keys(*nixl, {"agent_name", "mem_type", "device_id"}, path + ".nixl_metadata"));
+    make_plain(*nixl, "device_id");
+  }
+  if (const auto regions = node.find("memory_descriptors");
+      regions != node.end() && regions->is_array()) {
+    for (std::size_t i = 0; i < regions->size(); ++i) {
+      json& region = (*regions)[i];
+      KVFERRY_RETURN_IF_ERROR(
+          check_keys(region, {"addr", "size"}, fmt::format("{}.memory_descriptors[{}]", path, i)));
+      make_plain(region, "addr");
+      make_plain(region, "size");
+    }
+  }
+  Result<wire::LayoutDescriptor> layout = wire::LayoutDescriptor::from_json(node.dump());
+  if (!layout) {
+    return Error{layout.error().code, fmt::format("{}.{}", path, layout.error().message)};
+  }
+  return layout;
+}
+
+Result<wire::WorkerAddress> read_worker_address(const json& node) {
+  const std::string path{"worker_address"};
+  KVFERRY_RETURN_IF_ERROR(check_keys(node, {"worker_id", "nixl_agent_name"}, path));
+  KVFERRY_ASSIGN_OR_RETURN(const json* id, member(node, "worker_id", path));
+  KVFERRY_ASSIGN_OR_RETURN(const json* name, member(node, "nixl_agent_name", path));
+  KVFERRY_ASSIGN_OR_RETURN(const auto worker_id, read_integer(*id, kMax64, path + ".worker_id"));
+  if (!name->is_string()) {
+    return wrong(path + ".nixl_agent_name", "not text");
+  }
+  return wire::WorkerAddress{WorkerId{worker_id}, name->get<std::string>()};
+}
+
+}  // namespace
+
+ordered_json lint_names(const std::vector<wire::Lint>& lints) {
+  ordered_json names = ordered_json::array();
+  for (const wire::Lint& lint : lints) {
+    // Equal rules are neighbours.
+    if (const std::string_view name = to_string(lint.rule); names.empty() || names.back() != name) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+ordered_json value_of(const wire::MessageView& view) {
+  ordered_json layouts = ordered_json::array();
+  for (const wire::LocalLayoutView& layout : view.layouts) {
+    layouts.push_back(
+        {{"handle", handle_json(layout.handle)}, {"layout", layout_json(view, layout)}});
+  }
+  return {{"worker_address",
+           {{"worker_id", std::to_string(view.worker_id.value())},
+            {"nixl_agent_name", view.nixl_agent_name}}},
+          {"nixl_metadata", hex(view.nixl_metadata)},
+          {"layouts", std::move(layouts)}};
+}
+
+Result<wire::RdmaLayoutDescriptors> message_of(std::string_view text, bool format_given) {
+  KVFERRY_ASSIGN_OR_RETURN(const json document, parse(text));
+  KVFERRY_ASSIGN_OR_RETURN(const json* value, member(document, "value", "document"));
+  if (const auto format = document.find("format");
+      !format_given && format != document.end() && *format != "A") {
+    return wrong("format", fmt::format("{}, and only \"A\" can be written", format->dump()));
+  }
+  KVFERRY_RETURN_IF_ERROR(
+      check_keys(*value, {"worker_address", "nixl_metadata", "layouts"}, "value"));
+  KVFERRY_ASSIGN_OR_RETURN(const json* address, member(*value, "worker_address", "value"));
+  KVFERRY_ASSIGN_OR_RETURN(const json* blob, member(*value, "nixl_metadata", "value"));
+  KVFERRY_ASSIGN_OR_RETURN(const json* layouts, member(*value, "layouts", "value"));
+  wire::RdmaLayoutDescriptors message;
+  KVFERRY_ASSIGN_OR_RETURN(message.worker_address, read_worker_address(*address));
+  KVFERRY_ASSIGN_OR_RETURN(message.nixl_metadata, read_hex(*blob, "nixl_metadata"));
+  if (!layouts->is_array()) {
+    return wrong("layouts", "not an array");
+  }
+  for (std::size_t i = 0; i < layouts->size(); ++i) {
+    const json& local = (*layouts)[i];
+    const std::string path = fmt::format("layouts[{}]", i);
+    KVFERRY_RETURN_IF_ERROR(check_keys(local, {"handle", "layout"}, path));
+    KVFERRY_ASSIGN_OR_RETURN(const json* handle, member(local, "handle", path));
+    KVFERRY_ASSIGN_OR_RETURN(const json* layout, member(local, "layout", path));
+    wire::LocalLayoutDescriptor read;
+    KVFERRY_ASSIGN_OR_RETURN(read.handle, read_handle(*handle, path + ".handle"));
+    KVFERRY_ASSIGN_OR_RETURN(read.layout, read_layout(*layout, path + ".layout"));
+    message.layouts.push_back(std::move(read));
+  }
+  return message;
+}
+
+}  // namespace kvferry::tool

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "outcome.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace kvferry::tool {
+
+int fail(const Failure& failure, bool json) {
+  if (json && failure.exit_code != kExitUsage) {
+    print_json({{"ok", false},
+                {"error", {{"code", to_string(failure.code)}, {"message", failure.message}}}});
+  }
+  fmt::print(stderr, "kvferry: {}\n", failure.message);
+  return failure.exit_code;
+}
+
+}  // namespace kvferry::tool

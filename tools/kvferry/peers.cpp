@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands.hpp"
+#include "exchange_option.hpp"
+#include "kvferry/base/try.hpp"
+#include "kvferry/wire/message_view.hpp"
+#include "outcome.hpp"
+#include "output.hpp"
+
+namespace kvferry::tool {
+namespace {
+
+/// One worker as it is shown.
+struct Peer {
+  exchange::FoundWorker found;
+  std::string agent{};  ///< as its message says
+  nlohmann::ordered_json layouts = nlohmann::ordered_json::array();
+  std::string layouts_text{};
+  std::string error{};  ///< why its message cannot be read; empty if it can
+};
+
+nlohmann::ordered_json json_of(const wire::LocalLayoutView& layout) {
+  const layout::LayoutConfig& config = layout.layout_config;
+  return {{"id", layout.handle.layout_id().value()},
+          {"storage", to_string(layout.location)},
+          {"arrangement", to_string(wire::arrangement_of(layout.layout_type_details))},
+          {"blocks", config.num_blocks},
+          {"layers", config.num_layers},
+          {"outer", config.outer_dim},
+          {"page", config.page_size},
+          {"inner", config.inner_dim},
+          {"dtype", config.dtype_width_bytes},
+          {"order", to_string(config.inner_shape)},
+          {"bytes", config.required_bytes()}};
+}
+
+Result<void> read_message(const exchange::Formats& formats, Peer& peer) {
+  const auto message = formats.find("a");
+  if (message == formats.end()) {
+    return Error{ErrorCode::kCorrupt, "no message of format A"};
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView view, wire::decode_view(message->second));
+  peer.agent = view.nixl_agent_name;
+  for (const wire::LocalLayoutView& layout : view.layouts) {
+    peer.layouts.push_back(json_of(layout));
+    peer.layouts_text += fmt::format(
+        "{}{} x {}", peer.layouts_text.empty() ? "" : ", ", layout.layout_config.num_blocks,
+        human_bytes(layout.layout_config.required_bytes() /
+                    std::max<std::uint64_t>(1, layout.layout_config.num_blocks)));
+  }
+  return {};
+}
+
+/// Nothing when the worker has gone since the listing.
+Outcome<std::vector<Peer>> find_peers(exchange::Exchange& exchange) {
+  KVFERRY_ASSIGN_OR_RETURN(const exchange::Listing listing, exchange.list(exchange_deadline()));
+  for (const exchange::Skipped& skipped : listing.skipped) {
+    fmt::print(stderr, "kvferry: passed over {}: {}\n", printable(skipped.what),
+               printable(skipped.why));
+  }
+  std::vector<Peer> peers;
+  for (const exchange::FoundWorker& found : listing.workers) {
+    Peer peer{.found = found};
+    const auto fetched = exchange.fetch(found.record.name, exchange_deadline());
+    if (!fetched && fetched.error().code == ErrorCode::kUnavailable) {
+      continue;
+    }
+    const Result<void> read =
+        fetched ? read_message(fetched->formats, peer) : Result<void>{fetched.error()};
+    if (!read) {
+      peer.error = read.error().message;
+    }
+    peers.push_back(std::move(peer));
+  }
+  return peers;
+}
+
+std::chrono::seconds age_of(const Peer& peer) {
+  const auto age = std::chrono::system_clock::now() - peer.found.published;
+  return std::max(std::chrono::seconds{0}, std::chrono::duration_cast<std::chrono::seconds>(age));
+}
+
+std::string age_text(std::chrono::seconds age) {
+  constexpr std::int64_t kMinute = 60;
+  constexpr std::int64_t kHour = 60 * kMinute;
+  constexpr std::int64_t kDay = 24 * kHour;
+  if (age.count() < 2 * kMinute) {
+    return fmt::format("{} s", age.count());
+  }
+  if (age.count() < 2 * kHour) {
+    return fmt::format("{} min", age.count() / kMinute);
+  }
+  return age.count() < 2 * kDay ? fmt::format("{} h", age.count() / kHour)
+                                : fmt::format("{} d", age.count() / kDay);
+}
+
+void print_peers_json(const std::vector<Peer>& peers) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const Peer& peer : peers) {
+    const exchange::WorkerRecord& record = peer.found.record;
+    nlohmann::ordered_json row{{"name", record.name},
+                               {"worker_id", std::to_string(record.worker_id.value())},
+                               {"epoch", to_string(record.epoch)},
+                               {"generation", record.generation},
+                               {"alive", peer.found.alive},
+                               {"formats", peer.found.formats},
+                               {"layouts", peer.layouts},
+                               {"agent", peer.agent},
+                               {"age_s", age_of(peer).count()}};
+    if (!peer.error.empty()) {
+      row["error"] = peer.error;
+    }
+    rows.push_back(std::move(row));
+  }
+  print_json(rows);
+}
+
+void print_peers_text(const std::vector<Peer>& peers) {
+  if (peers.empty()) {
+    print("nobody\n");
+    return;
+  }
+  Table table{{"name", "state", "worker", "agent", "epoch", "generation", "age", "layouts"}};
+  for (const Peer& peer : peers) {
+    const exchange::WorkerRecord& record = peer.found.record;
+    table.add_row({record.name, peer.found.alive ? "alive" : "dead",
+                   std::to_string(record.worker_id.value()), printable(peer.agent),
+                   to_string(record.epoch).substr(0, 8), std::to_string(record.generation),
+                   age_text(age_of(peer)),
+                   peer.error.empty() ? peer.layouts_text : printable(peer.error)});
+  }
+  print(table.to_string());
+}
+
+Outcome<int> show_peers(const PeersOptions& options) {
+  KVFERRY_ASSIGN_OR_RETURN(const auto exchange, open_exchange(options.exchange));
+  KVFERRY_ASSIGN_OR_RETURN(const std::vector<Peer> peers, find_peers(*exchange));
+  options.json ? print_peers_json(peers) : print_peers_text(peers);
+  return kExitYes;
+}
+
+}  // namespace
+
+int run_peers(const PeersOptions& options) {
+  const Outcome<int> done = show_peers(options);
+  return done ? *done : fail(done.error(), options.json);
+}
+
+}  // namespace kvferry::tool

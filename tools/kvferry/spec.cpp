@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spec.hpp"
+
+#include <utility>
+#include <vector>
+
+#include "files.hpp"
+#include "kvferry/base/try.hpp"
+#include "kvferry/wire/serialized_layout.hpp"
+
+namespace kvferry::tool {
+namespace {
+
+constexpr std::string_view kGeometryPrefix{"geometry:"};
+
+std::string quoted(std::string_view text) { return "'" + std::string{text} + "'"; }
+
+Outcome<Spec> parse_geometry_spec(std::string_view text) {
+  const std::vector<std::string_view> pieces = split(text, ',');
+  KVFERRY_ASSIGN_OR_RETURN(GeometrySpec spec, named_geometry(pieces.front()));
+  for (std::size_t i = 1; i < pieces.size(); ++i) {
+    const std::size_t equals = pieces[i].find('=');
+    if (equals == std::string_view::npos) {
+      return usage("geometry: " + quoted(pieces[i]) + " is not KEY=VALUE");
+    }
+    KVFERRY_ASSIGN_OR_RETURN(
+        spec, with_key(spec, pieces[i].substr(0, equals), pieces[i].substr(equals + 1)));
+  }
+  return Spec{spec};
+}
+
+Outcome<Spec> parse_file_spec(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  const std::string_view tail =
+      colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
+  if (tail.empty() || tail.find_first_not_of("0123456789") != std::string_view::npos) {
+    return Spec{FileSpec{std::string{text}, std::nullopt}};
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t layout_id, parse_number("layout", tail));
+  return Spec{FileSpec{std::string{text.substr(0, colon)}, layout_id}};
+}
+
+/// The layout of a message that `spec` names: the only one, or the one with its id.
+Outcome<const wire::LayoutDescriptor*> find_layout(const FileSpec& spec,
+                                                   const wire::RdmaLayoutDescriptors& message) {
+  if (!spec.layout_id) {
+    if (message.layouts.size() != 1) {
+      return invalid(spec.path + ": holds " + std::to_string(message.layouts.size()) +
+                     " layouts: say which one, FILE:LAYOUT_ID");
+    }
+    return &message.layouts.front().layout;
+  }
+  for (const wire::LocalLayoutDescriptor& layout : message.layouts) {
+    if (layout.handle.layout_id().value() == *spec.layout_id) {
+      return &layout.layout;
+    }
+  }
+  return invalid(spec.path + ": layout " + std::to_string(*spec.layout_id) + " is none of its " +
+                 std::to_string(message.layouts.size()));
+}
+
+Outcome<layout::LayoutView> view_of_file(const FileSpec& spec, const Assumption& assumption) {
+  KVFERRY_ASSIGN_OR_RETURN(std::vector<std::byte> bytes,
+                           read_input(spec.path, wire::WireLimits{}.message_bytes));
+  const auto message = wire::SerializedLayout::from_bytes(std::move(bytes)).unpack();
+  if (!message) {
+    return Error{message.error()}.with_context(spec.path);
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const wire::LayoutDescriptor* const found, find_layout(spec, *message));
+  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig config,
+                           assumption.applied_to(found->layout_config));
+  auto made = layout::Layout::create(config, wire::arrangement_of(found->layout_type_details),
+                                     found->memory_descriptors);
+  if (!made) {
+    return std::move(made).error().with_context(spec.path);
+  }
+  KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView view, layout::view_of(*made));
+  return view;
+}
+
+Outcome<layout::LayoutView> view_of_geometry(const GeometrySpec& spec) {
+  const layout::LayoutConfig config = spec.config();
+  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> sizes,
+                           layout::required_regions(config, spec.arrangement));
+  std::vector<Region> regions;
+  regions.reserve(sizes.size());
+  for (const std::uint64_t size : sizes) {
+    regions.push_back(Region{0, size});  // no memory: only offsets count
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const layout::Layout made,
+                           layout::Layout::create(config, spec.arrangement, regions));
+  KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView view, layout::view_of(made));
+  return view;
+}
+
+}  // namespace
+
+layout::LayoutConfig GeometrySpec::config() const {
+  return layout::LayoutConfig{.num_blocks = blocks,
+                              .num_layers = geometry.layers,
+                              .outer_dim = geometry.outer_dim,
+                              .page_size = page_size,
+                              .inner_dim = geometry.heads * geometry.head_dim,
+                              .dtype_width_bytes = dtype_width_bytes,
+                              .inner_shape = order,
+                              .num_heads = geometry.heads};
+}
+
+Outcome<layout::Arrangement> parse_arrangement(std::string_view text) {
+  if (text == "fc") {
+    return layout::Arrangement::kFullyContiguous;
+  }
+  if (text == "ls") {
+    return layout::Arrangement::kLayerSeparateBlockFirst;
+  }
+  if (text == "ls2") {
+    return layout::Arrangement::kLayerSeparateBlockSecond;
+  }
+  return usage("layout: " + quoted(text) + " is not fc, ls or ls2");
+}
+
+Outcome<GeometrySpec> named_geometry(std::string_view name) {
+  const Geometry* const geometry = find_geometry(name);
+  if (geometry == nullptr) {
+    std::string known;
+    for (const Geometry& one : geometries()) {
+      known.append(known.empty() ? "" : ", ").append(one.name);
+    }
+    return invalid("geometry: " + quoted(name) + " is none of " + known);
+  }
+  GeometrySpec spec;
+  spec.geometry = *geometry;
+  spec.page_size = geometry->page_size;
+  return spec;
+}
+
+Outcome<GeometrySpec> with_key(GeometrySpec spec, std::string_view key, std::string_view value) {
+  if (key == "blocks") {
+    KVFERRY_ASSIGN_OR_RETURN(spec.blocks, parse_number(key, value));
+  } else if (key == "layout") {
+    KVFERRY_ASSIGN_OR_RETURN(spec.arrangement, parse_arrangement(value));
+  } else if (key == "order") {
+    KVFERRY_ASSIGN_OR_RETURN(spec.order, parse_order(value));
+  } else if (key == "page") {
+    KVFERRY_ASSIGN_OR_RETURN(spec.page_size, parse_number(key, value));
+  } else if (key == "dtype") {
+    KVFERRY_ASSIGN_OR_RETURN(spec.dtype_width_bytes, parse_number(key, value));
+  } else if (key == "tp" || key == "pp") {
+    return invalid("geometry: " + quoted(key) +
+                   " is not known yet, only blocks, layout, order, "
+                   "page and dtype");
+  } else {
+    return usage("geometry: " + quoted(key) + " is not blocks, layout, order, page or dtype");
+  }
+  return spec;
+}
+
+Outcome<Spec> parse_spec(std::string_view text) {
+  if (text.starts_with(kGeometryPrefix)) {
+    return parse_geometry_spec(text.substr(kGeometryPrefix.size()));
+  }
+  return parse_file_spec(text);
+}
+
+Outcome<layout::LayoutView> view_of(const Spec& spec, const Assumption& assumption) {
+  if (const auto* const file = std::get_if<FileSpec>(&spec)) {
+    return view_of_file(*file, assumption);
+  }
+  return view_of_geometry(std::get<GeometrySpec>(spec));
+}
+
+}  // namespace kvferry::tool

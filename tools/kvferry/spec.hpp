@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "geometry.hpp"
+#include "kvferry/base/ids.hpp"
+#include "kvferry/layout/config.hpp"
+#include "kvferry/layout/layout.hpp"
+#include "kvferry/layout/view.hpp"
+#include "outcome.hpp"
+#include "words.hpp"
+
+namespace kvferry::tool {
+
+/// `geometry:NAME[,key=value...]`: a layout made on the spot, without memory.
+struct GeometrySpec {
+  Geometry geometry{};
+  std::uint64_t blocks{64};
+  layout::Arrangement arrangement{layout::Arrangement::kFullyContiguous};
+  layout::InnerShape order{layout::InnerShape::kNhd};
+  std::uint64_t page_size{0};
+  std::uint64_t dtype_width_bytes{2};
+
+  [[nodiscard]] layout::LayoutConfig config() const;
+};
+
+/// `FILE` or `FILE:LAYOUT_ID`: a layout of a message of format A.
+struct FileSpec {
+  std::string path;
+  std::optional<std::uint64_t> layout_id;
+};
+
+using Spec = std::variant<GeometrySpec, FileSpec>;
+
+/// "fc", "ls" or "ls2".
+///
+/// Errors: usage.
+[[nodiscard]] Outcome<layout::Arrangement> parse_arrangement(std::string_view text);
+
+/// A geometry with its defaults.
+///
+/// Errors: invalid when there is none of that name.
+[[nodiscard]] Outcome<GeometrySpec> named_geometry(std::string_view name);
+
+/// Sets what `key` of a SPEC says.
+///
+/// Errors: usage for an unknown key or word; invalid for a key that is documented but not there
+///         yet.
+[[nodiscard]] Outcome<GeometrySpec> with_key(GeometrySpec spec, std::string_view key,
+                                             std::string_view value);
+
+/// Reads a SPEC; opens no file.
+[[nodiscard]] Outcome<Spec> parse_spec(std::string_view text);
+
+/// The view that a SPEC names. `assumption` is what is known of a message's layouts beside what it
+/// says; a geometry needs none.
+///
+/// Errors: invalid for values out of range, a message that does not decode or a layout that is not
+///         in it; not there for a file that cannot be read.
+[[nodiscard]] Outcome<layout::LayoutView> view_of(const Spec& spec, const Assumption& assumption);
+
+}  // namespace kvferry::tool

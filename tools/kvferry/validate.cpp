@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "commands.hpp"
+#include "files.hpp"
+#include "kvferry/wire/lint.hpp"
+#include "kvferry/wire/message_view.hpp"
+#include "message_json.hpp"
+#include "output.hpp"
+
+namespace kvferry::tool {
+namespace {
+
+/// What there is to say of one file.
+struct Verdict {
+  int exit_code{kExitYes};
+  std::optional<std::string> error{};
+  bool decoded{false};
+  std::vector<wire::Lint> lints{};
+};
+
+Verdict validate(const std::string& file, bool strict) {
+  Verdict verdict;
+  const auto bytes = read_input(file, wire::WireLimits{}.message_bytes);
+  if (!bytes) {
+    verdict.exit_code = exit_code_of(bytes.error().code);
+    verdict.error = bytes.error().message;
+    return verdict;
+  }
+  const Result<wire::MessageView> view = wire::decode_view(*bytes);
+  if (!view) {
+    verdict.exit_code = exit_code_of(view.error().code);
+    verdict.error = view.error().message;
+    return verdict;
+  }
+  verdict.decoded = true;
+  verdict.lints = lint(*view);
+  const auto refusal = std::ranges::find_if(verdict.lints, &wire::Lint::refuses_import);
+  if (strict && refusal != verdict.lints.end()) {
+    verdict.exit_code = kExitNo;
+    verdict.error = fmt::format("{}: {}", to_string(refusal->rule), refusal->message);
+  }
+  return verdict;
+}
+
+std::string line_of(const std::string& file, const Verdict& verdict) {
+  const auto names = lint_names(verdict.lints).get<std::vector<std::string>>();
+  return fmt::format("{}: {}{}{}\n", file, verdict.error.value_or("ok"),
+                     names.empty() ? "" : "; lint: ", fmt::join(names, ", "));
+}
+
+nlohmann::ordered_json json_of(const std::string& file, const Verdict& verdict) {
+  nlohmann::ordered_json row{{"file", file},
+                             {"ok", verdict.exit_code == kExitYes},
+                             {"format", nullptr},
+                             {"error", nullptr},
+                             {"lint", lint_names(verdict.lints)}};
+  if (verdict.decoded) {
+    row["format"] = "A";
+  }
+  if (verdict.error) {
+    row["error"] = *verdict.error;
+  }
+  return row;
+}
+
+}  // namespace
+
+int run_validate(const ValidateOptions& options) {
+  int exit_code{kExitYes};
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const std::string& file : options.files) {
+    const Verdict verdict = validate(file, options.strict);
+    exit_code = std::max(exit_code, verdict.exit_code);  // The graver the higher.
+    if (options.json) {
+      rows.push_back(json_of(file, verdict));
+    } else {
+      print(line_of(file, verdict));
+    }
+  }
+  if (options.json) {
+    print_json(rows);
+  }
+  return exit_code;
+}
+
+}  // namespace kvferry::tool

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <utility>
+
+#include "commands.hpp"
+#include "exchange_option.hpp"
+#include "kvferry/base/try.hpp"
+#include "node.hpp"
+#include "output.hpp"
+#include "publishing.hpp"
+#include "spec.hpp"
+
+namespace kvferry::tool {
+namespace {
+
+/// The signals that end a worker, kept from every thread that is started later, so that only
+/// wait() takes them.
+class EndSignals {
+ public:
+  EndSignals() {
+    ::sigemptyset(&signals_);
+    ::sigaddset(&signals_, SIGINT);
+    ::sigaddset(&signals_, SIGTERM);
+    ::sigaddset(&signals_, SIGHUP);  // A terminal that is closed ends its workers in good order.
+    ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  }
+  void wait() const {
+    int taken = 0;
+    ::sigwait(&signals_, &taken);
+  }
+
+ private:
+  sigset_t signals_{};
+};
+
+Outcome<int> serve(const WorkerOptions& options) {
+  const EndSignals signals;
+  std::signal(SIGPIPE, SIG_IGN);  // Whoever started it may stop reading what it prints.
+  KVFERRY_ASSIGN_OR_RETURN(const auto exchange, open_exchange(options.exchange));
+  KVFERRY_RETURN_IF_ERROR(exchange::validate_name(options.node.name));
+  constexpr std::uint64_t kDefaultBlocks = 64;
+  KVFERRY_ASSIGN_OR_RETURN(const Node node, Node::create(options.node, kDefaultBlocks));
+  KVFERRY_ASSIGN_OR_RETURN(const Published published, publish(*exchange, node, options.node.name));
+  print("ready " + options.node.name + "\n");
+  const bool told = flush_output();
+  if (told) {
+    signals.wait();
+  }
+  KVFERRY_RETURN_IF_ERROR(
+      exchange->withdraw(options.node.name, published.epoch, exchange_deadline()));
+  return told ? kExitYes : kExitUnavailable;
+}
+
+}  // namespace
+
+int run_worker(const WorkerOptions& options) {
+  const Outcome<int> done = serve(options);
+  return done ? *done : fail(done.error());
+}
+
+}  // namespace kvferry::tool
