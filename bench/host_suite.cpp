@@ -9,8 +9,6 @@
 namespace kvferry::bench {
 namespace {
 
-using layout::BlockDimension;
-using transfer::PhysicalLayout;
 using transfer::PhysicalLayoutPtr;
 
 constexpr std::array<std::uint64_t, 3> kBlocks{1, 8, 64};
@@ -39,16 +37,6 @@ class HostBench {
 
   std::unique_ptr<manager::TransportManager> manager_;
 };
-
-Result<PhysicalLayoutPtr> contiguous(const layout::LayoutConfig& config) {
-  return PhysicalLayout::fully_contiguous(config).allocate_system().build();
-}
-
-Result<PhysicalLayoutPtr> layered(const layout::LayoutConfig& config) {
-  return PhysicalLayout::layer_separate(config, BlockDimension::kBlockIsFirstDim)
-      .allocate_system()
-      .build();
-}
 
 }  // namespace
 

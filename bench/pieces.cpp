@@ -76,6 +76,16 @@ layout::LayoutConfig small_config(std::uint64_t blocks) {
           .num_heads = 1};
 }
 
+Result<transfer::PhysicalLayoutPtr> contiguous(const layout::LayoutConfig& config) {
+  return transfer::PhysicalLayout::fully_contiguous(config).allocate_system().build();
+}
+
+Result<transfer::PhysicalLayoutPtr> layered(const layout::LayoutConfig& config) {
+  return transfer::PhysicalLayout::layer_separate(config, layout::BlockDimension::kBlockIsFirstDim)
+      .allocate_system()
+      .build();
+}
+
 std::vector<Piece> pieces_between(const layout::Layout& source, const layout::Layout& destination,
                                   std::uint64_t first, std::uint64_t blocks) {
   const layout::LayoutConfig& config = source.config();

@@ -30,6 +30,10 @@ void copy_pieces(const std::vector<Piece>& pieces);
 /// A layout of one 4 KiB block piece: one layer, one outer, 16 tokens of 128 elements.
 [[nodiscard]] layout::LayoutConfig small_config(std::uint64_t blocks);
 
+/// System memory for a layout of one region, or of one for each layer with the block first.
+[[nodiscard]] Result<transfer::PhysicalLayoutPtr> contiguous(const layout::LayoutConfig& config);
+[[nodiscard]] Result<transfer::PhysicalLayoutPtr> layered(const layout::LayoutConfig& config);
+
 /// The pieces of `blocks` whole blocks from `first` on, the same ids on both sides: one for each
 /// block where both are fully contiguous, else one for each block and layer.
 [[nodiscard]] std::vector<Piece> pieces_between(const layout::Layout& source,

@@ -18,8 +18,6 @@
 namespace kvferry::bench {
 namespace {
 
-using layout::BlockDimension;
-using transfer::PhysicalLayout;
 using transfer::PhysicalLayoutPtr;
 
 constexpr std::array<std::uint64_t, 3> kBlocks{1, 8, 64};
@@ -44,16 +42,6 @@ Result<Worker> make_worker(std::uint64_t id, const std::string& socket_directory
                            manager::TransportManager::create(
                                {.worker_id = WorkerId{id}, .agent = agent, .copy_threads = 1}));
   return Worker{agent, std::move(manager)};
-}
-
-Result<PhysicalLayoutPtr> layered(const layout::LayoutConfig& config) {
-  return PhysicalLayout::layer_separate(config, BlockDimension::kBlockIsFirstDim)
-      .allocate_system()
-      .build();
-}
-
-Result<PhysicalLayoutPtr> contiguous(const layout::LayoutConfig& config) {
-  return PhysicalLayout::fully_contiguous(config).allocate_system().build();
 }
 
 /// What the owner tells the puller before its message: how the baseline can map its memory.

@@ -106,12 +106,7 @@ Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_allocated() const {
     regions.push_back(Region{address, size});
     address = *checked_round_up(address + size, alignment);
   }
-  KVFERRY_ASSIGN_OR_RETURN(Layout layout,
-                           Layout::create(config_, arrangement_, std::move(regions)));
-  KVFERRY_ASSIGN_OR_RETURN(LayoutView view, view_of(layout));
-  // make_shared cannot reach the private constructor.
-  return PhysicalLayoutPtr{
-      new PhysicalLayout{std::move(layout), std::move(view), {std::move(memory)}}};
+  return assemble(std::move(regions), {std::move(memory)});
 }
 
 Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_adopted() const {
@@ -123,9 +118,15 @@ Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_adopted() const {
     regions.push_back(Region{address_of(range.data()), range.size()});
   }
   KVFERRY_RETURN_IF_ERROR(check_disjoint(regions));
+  return assemble(std::move(regions), std::move(memories));
+}
+
+Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::assemble(
+    std::vector<Region> regions, std::vector<memory::MemoryPtr> memories) const {
   KVFERRY_ASSIGN_OR_RETURN(Layout layout,
                            Layout::create(config_, arrangement_, std::move(regions)));
   KVFERRY_ASSIGN_OR_RETURN(LayoutView view, view_of(layout));
+  // make_shared cannot reach the private constructor.
   return PhysicalLayoutPtr{
       new PhysicalLayout{std::move(layout), std::move(view), std::move(memories)}};
 }

@@ -94,12 +94,7 @@ TransferState::Step TransferState::post_next() {
     request_bytes_ = bytes;
     return Step::kWaiting;
   }
-  bytes_moved_ += bytes;
-  if (auto alive = parts_.lane->executor->check_owner(); !alive) {
-    return finish(std::move(alive).error());
-  }
-  good_blocks_ = cursor_.completed_blocks();
-  return bytes_moved_ == total_bytes() ? finish(std::nullopt) : Step::kMore;
+  return note_moved(bytes);
 }
 
 TransferState::Step TransferState::look_after_request() {
@@ -116,7 +111,12 @@ TransferState::Step TransferState::look_after_request() {
   }
   parts_.lane->executor->release(*request_);
   request_.reset();
-  bytes_moved_ += request_bytes_;
+  return note_moved(request_bytes_);
+}
+
+/// Everything that was posted so far has arrived, `bytes` of it now.
+TransferState::Step TransferState::note_moved(std::uint64_t bytes) {
+  bytes_moved_ += bytes;
   if (auto alive = parts_.lane->executor->check_owner(); !alive) {
     return finish(std::move(alive).error());
   }
@@ -129,43 +129,39 @@ TransferState::Step TransferState::drain() {
   if (quiet()) {
     return Step::kFinished;
   }
-  if (request_.has_value()) {
-    if (!parts_.lane->executor->quiet(*request_)) {
-      if (!std::exchange(asked_to_stop_, true)) {
-        parts_.lane->executor->cancel(*request_);  // It failed, or came from a step that hung.
-      }
-      return Step::kWaiting;
-    }
-    parts_.lane->executor->release(*request_);
-    request_.reset();
+  if (settle_if_quiet()) {
+    return Step::kFinished;
   }
-  settle();
-  return Step::kFinished;
+  if (!std::exchange(asked_to_stop_, true)) {
+    parts_.lane->executor->cancel(*request_);  // It failed, or came from a step that hung.
+  }
+  return Step::kWaiting;
 }
 
 TransferState::Step TransferState::finish(std::optional<Error> error) {
   if (error.has_value() && error->code == ErrorCode::kUnavailable) {
     good_blocks_ = 0;  // Nobody can say what the owner did to any of them while it died.
   }
-  const bool still = !request_.has_value() || parts_.lane->executor->quiet(*request_);
-  if (still) {
-    if (request_.has_value()) {
-      parts_.lane->executor->release(*request_);
-      request_.reset();
-    }
-    settle();  // First, so that whoever sees the end can use the blocks at once.
-  }
+  const bool still = settle_if_quiet();  // First: whoever sees the end can use the blocks at once.
   publish(std::move(error), still);
   return still ? Step::kFinished : Step::kWaiting;
 }
 
-void TransferState::settle() {
+bool TransferState::settle_if_quiet() {
+  if (request_.has_value()) {
+    if (!parts_.lane->executor->quiet(*request_)) {
+      return false;
+    }
+    parts_.lane->executor->release(*request_);
+    request_.reset();
+  }
   // Whoever sees quiet() can claim the blocks; whoever waited for the gates sees quiet().
   claims_.release();
   quiet_.store(true, std::memory_order_release);
   for (GatePass& pass : parts_.passes) {
     pass.leave();
   }
+  return true;
 }
 
 void TransferState::publish(std::optional<Error> error, bool quiet) {

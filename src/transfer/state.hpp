@@ -76,7 +76,9 @@ class TransferState {
   Step drain() KVFERRY_REQUIRES(stepping_);
   [[nodiscard]] std::optional<Error> reason_to_stop() const;
   Step finish(std::optional<Error> error) KVFERRY_REQUIRES(stepping_);
-  void settle() KVFERRY_REQUIRES(stepping_);
+  Step note_moved(std::uint64_t bytes) KVFERRY_REQUIRES(stepping_);
+  /// Gives claims and gates back unless a request may still move bytes; says whether it did.
+  bool settle_if_quiet() KVFERRY_REQUIRES(stepping_);
   void publish(std::optional<Error> error, bool quiet) KVFERRY_EXCLUDES(mutex_);
   void end_overdue();
 

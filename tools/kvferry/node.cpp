@@ -50,23 +50,6 @@ Access access_of(std::string_view text) {
   return text == "read" ? Access::kRead : Access::kReadWrite;
 }
 
-Result<transfer::PhysicalLayoutPtr> build_layout(const GeometrySpec& spec) {
-  const layout::LayoutConfig config = spec.config();
-  switch (spec.arrangement) {
-    case layout::Arrangement::kFullyContiguous:
-      return transfer::PhysicalLayout::fully_contiguous(config).allocate_system().build();
-    case layout::Arrangement::kLayerSeparateBlockFirst:
-      return transfer::PhysicalLayout::layer_separate(config,
-                                                      layout::BlockDimension::kBlockIsFirstDim)
-          .allocate_system()
-          .build();
-    case layout::Arrangement::kLayerSeparateBlockSecond: break;
-  }
-  return transfer::PhysicalLayout::layer_separate(config, layout::BlockDimension::kBlockIsSecondDim)
-      .allocate_system()
-      .build();
-}
-
 /// Writes every byte of a layout, so that its pages are there when blocks arrive.
 Result<void> fill_layout(const transfer::PhysicalLayout& layout, const std::string& with,
                          std::uint64_t seed) {
@@ -112,7 +95,9 @@ Outcome<Node> Node::create(const NodeOptions& options, std::uint64_t num_blocks)
   }
   KVFERRY_ASSIGN_OR_RETURN(node.seed_, parse_number("seed", options.seed));
   KVFERRY_ASSIGN_OR_RETURN(const WorkerId id, worker_id_of(options));
-  KVFERRY_ASSIGN_OR_RETURN(node.layout_, build_layout(spec));
+  KVFERRY_ASSIGN_OR_RETURN(
+      node.layout_,
+      transfer::PhysicalLayoutBuilder(spec.config(), spec.arrangement).allocate_system().build());
   KVFERRY_RETURN_IF_ERROR(fill_layout(*node.layout_, options.fill, node.seed_));
   KVFERRY_ASSIGN_OR_RETURN(
       std::shared_ptr<agent::Agent> agent,

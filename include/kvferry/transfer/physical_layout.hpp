@@ -84,6 +84,8 @@ class PhysicalLayoutBuilder {
  private:
   [[nodiscard]] Result<PhysicalLayoutPtr> build_allocated() const;
   [[nodiscard]] Result<PhysicalLayoutPtr> build_adopted() const;
+  [[nodiscard]] Result<PhysicalLayoutPtr> assemble(std::vector<Region> regions,
+                                                   std::vector<memory::MemoryPtr> memories) const;
 
   layout::LayoutConfig config_;
   layout::Arrangement arrangement_;
