@@ -111,9 +111,11 @@ TEST_F(ShmServerUnder, TakesSoManyCallersAndNoMore) {
 }
 
 TEST_F(ShmServerUnder, TurnsCallersAwayWithoutDescriptorsAndGoesOn) {
-  // First a good caller, so that the thread runs. UBSan opens a pipe when it meets a type for the
-  // first time: nothing new may happen, nor be expected, while the descriptors are gone.
-  ASSERT_THAT(connection(), IsOk());
+  // First a good caller, so that the thread runs; it stays, so that the thread frees no descriptor
+  // later. UBSan opens a pipe when it meets a type for the first time: nothing new may happen, nor
+  // be expected, while the descriptors are gone.
+  const auto good = connection();
+  ASSERT_THAT(good, IsOk());
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   blob_.socket_path.copy(address.sun_path, sizeof(address.sun_path) - 1);

@@ -56,6 +56,27 @@ class DemoTest(unittest.TestCase):
         for word in ("prefill", "decode", "format A", "GB/s", "every byte checked", "memcpy"):
             self.assertIn(word, out)
 
+    def test_demo_writes_a_page_that_stands_alone(self):
+        page = self.tool.path("demo.html")
+        code, out, err = self.tool.run("demo", "--json", "--report", page)
+        self.assertEqual(code, 0, err)
+        demo = json.loads(out)
+        with open(page, encoding="utf-8") as file:
+            text = file.read()
+        for transfer in demo["transfers"]:
+            self.assertIn(f"<td>{transfer['title']}</td>", text)
+            self.assertIn(f"<td class=\"number\">{transfer['runs']}</td>", text)
+        self.assertIn(f"{demo['memcpy_gb_per_s']:.1f} GB/s</text>", text)
+        for process in demo["processes"]:
+            self.assertIn(f"<td class=\"number\">{process['pid']}</td>", text)
+        self.assertEqual(text.count("<rect"), 1 + len(demo["transfers"]))
+        self.assertNotRegex(text, r"(src|href)=|@import|url\(")
+
+    def test_demo_says_that_the_page_cannot_be_written(self):
+        code, _, err = self.tool.run("demo", "--report", "/no/such/demo.html")
+        self.assertEqual(code, 4)
+        self.assertIn("/no/such/demo.html", err)
+
     def test_demo_without_a_place_for_files(self):
         self.tool.environment["TMPDIR"] = "/no/such"
         code, out, err = self.tool.run("demo", "--json")
@@ -97,6 +118,7 @@ class DemoTest(unittest.TestCase):
             (("--name", "w", "--dtype", "3"), 3, "dtype"),
             (("--name", "w", "--layout", "xy"), 2, "xy"),
             (("--name", "w", "--order", "utp"), 3, "utp"),
+            (("--name", "w", "--publish", "z"), 2, "--publish"),
             (("--name", "w", "--exchange", "dir:/no/such/place"), 4, "/no/such"),
             (("--name", "w", "--exchange", "carrier-pigeon"), 2, "carrier-pigeon"),
         ):

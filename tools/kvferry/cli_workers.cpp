@@ -32,6 +32,7 @@ void add_worker(CLI::App& command, WorkerOptions& options) {
   command.add_option("--access", options.node.access, "What peers may do: none, read, read-write")
       ->check(CLI::IsMember({"none", "read", "read-write"}))
       ->capture_default_str();
+  command.add_option("--publish", "Formats of the message: a")->check(CLI::IsMember({"a"}));
   command.footer(
       "Prints `ready NAME` once peers can find it.\n"
       "Example: kvferry worker --name prefill --layout fc --num-blocks 256");
@@ -68,6 +69,7 @@ void add_pull(CLI::App& command, PullOptions& options) {
 
 void add_demo(CLI::App& command, DemoOptions& options) {
   command.description("Two processes move blocks between unlike layouts; every byte is checked.");
+  command.add_option("--report", options.report, "Write an HTML page with the figures here");
   add_json(command, options.json);
   command.footer("Example: kvferry demo --json | jq .ratio");
 }

@@ -86,6 +86,7 @@ struct PullOptions {
 int run_pull(const PullOptions& options);
 
 struct DemoOptions {
+  std::optional<std::string> report{};  ///< a file for the page
   bool json{false};
 };
 

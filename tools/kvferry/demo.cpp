@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,7 +12,9 @@
 
 #include "child.hpp"
 #include "commands.hpp"
+#include "demo_report.hpp"
 #include "exchange_option.hpp"
+#include "files.hpp"
 #include "interruption.hpp"
 #include "kvferry/base/try.hpp"
 #include "node.hpp"
@@ -27,6 +28,9 @@ namespace {
 constexpr std::uint64_t kBlocks = 64;
 constexpr std::uint64_t kHeads = 8;  ///< of llama-3.1-8b, which format A does not tell
 constexpr std::string_view kGeometry{"llama-3.1-8b"};
+constexpr std::string_view kFrom{"fc, nhd"};
+constexpr std::string_view kLayered{"ls, nhd"};
+constexpr std::string_view kHeaded{"ls2, hnd"};
 constexpr std::chrono::seconds kStepDeadline{10};
 
 /// A directory that goes away with this object.
@@ -58,34 +62,6 @@ class TemporaryDirectory {
  private:
   explicit TemporaryDirectory(std::string path) : path_{std::move(path)} {}
   std::string path_;
-};
-
-/// One transfer of the demo, and between which layouts.
-struct Act {
-  std::string title;
-  std::string from;
-  std::string to;
-  TransferStory story;
-};
-
-/// The first transfer beside memcpy of as many bytes, in turns.
-struct Race {
-  TransferStory median;  ///< of all rounds
-  double memcpy_gb_per_s{0};
-  double ratio{0};  ///< of the rates, round by round; the median
-};
-
-struct Demo {
-  pid_t prefill{0};
-  std::uint64_t message_bytes{0};
-  Race race;
-  std::vector<Act> acts;
-  double seconds{0};
-
-  [[nodiscard]] bool ok() const {
-    return std::all_of(acts.begin(), acts.end(),
-                       [](const Act& act) { return act.story.report.ok(); });
-  }
 };
 
 std::vector<BlockId> ids(std::uint64_t count) {
@@ -208,16 +184,18 @@ Race race(const Decode& decode) {
 }
 
 std::vector<Act> play(const Decode& decode, const Race& raced) {
-  constexpr std::string_view kFrom{"fc, nhd"};
+  const auto act = [](std::string title, std::string_view to, TransferStory story) {
+    return Act{std::move(title), std::string{kFrom}, std::string{to}, std::move(story)};
+  };
   std::vector<Act> acts;
-  acts.push_back({"all blocks, median of 5", std::string{kFrom}, "ls, nhd", raced.median});
+  acts.push_back(act("all blocks, median of 5", kLayered, raced.median));
   std::vector<BlockId> shuffled = ids(kBlocks);
   std::shuffle(shuffled.begin(), shuffled.end(), std::mt19937{7});
   shuffled.resize(kBlocks / 2);
-  acts.push_back({"half of them, shuffled, layers 0 to 15", std::string{kFrom}, "ls, nhd",
-                  decode.pull(0, shuffled, ids(kBlocks / 2), {0, 16})});
-  acts.push_back({"all blocks, heads before tokens", std::string{kFrom}, "ls2, hnd",
-                  decode.pull(1, ids(kBlocks), ids(kBlocks), {})});
+  acts.push_back(act("half of them, shuffled, layers 0 to 15", kLayered,
+                     decode.pull(0, shuffled, ids(kBlocks / 2), {0, 16})));
+  acts.push_back(act("all blocks, heads before tokens", kHeaded,
+                     decode.pull(1, ids(kBlocks), ids(kBlocks), {})));
   return acts;
 }
 
@@ -235,57 +213,15 @@ Outcome<Demo> run() {
   KVFERRY_ASSIGN_OR_RETURN(const PeerMessage peer, fetch_peer(*exchange, "prefill"));
   KVFERRY_ASSIGN_OR_RETURN(const Decode decode, Decode::create(peer));
   Demo demo;
-  demo.prefill = prefill.process();
+  demo.geometry = kGeometry;
+  demo.blocks = kBlocks;
+  demo.processes = {{prefill.process(), "prefill", {std::string{kFrom}}},
+                    {::getpid(), "decode", {std::string{kLayered}, std::string{kHeaded}}}};
   demo.message_bytes = peer.message.len();
   demo.race = race(decode);
   demo.acts = play(decode, demo.race);
   demo.seconds = std::chrono::duration<double>{std::chrono::steady_clock::now() - begin}.count();
   return demo;
-}
-
-void print_demo_json(const Demo& demo) {
-  nlohmann::ordered_json transfers = nlohmann::ordered_json::array();
-  for (const Act& act : demo.acts) {
-    nlohmann::ordered_json transfer{{"title", act.title}, {"from", act.from}, {"to", act.to}};
-    transfer.update(json_of(act.story));
-    transfers.push_back(std::move(transfer));
-  }
-  print_json({{"ok", demo.ok()},
-              {"geometry", kGeometry},
-              {"processes",
-               {{{"pid", demo.prefill}, {"role", "prefill"}, {"layouts", {"fc, nhd"}}},
-                {{"pid", ::getpid()}, {"role", "decode"}, {"layouts", {"ls, nhd", "ls2, hnd"}}}}},
-              {"message", {{"format", "A"}, {"bytes", demo.message_bytes}}},
-              {"memcpy_gb_per_s", demo.race.memcpy_gb_per_s},
-              {"ratio", demo.race.ratio},
-              {"seconds", demo.seconds},
-              {"transfers", std::move(transfers)}});
-}
-
-void print_demo_text(const Demo& demo) {
-  print(fmt::format("prefill  process {}: {} blocks of {}, fully contiguous, nhd\n", demo.prefill,
-                    kBlocks, kGeometry));
-  print(fmt::format("decode   process {}: the same, layer separate: nhd, and hnd block second\n",
-                    ::getpid()));
-  print(fmt::format("message  {} bytes of format A, through a directory\n\n", demo.message_bytes));
-  Table table{
-      {"transfer", "from", "to", "blocks", "bytes", "runs before", "after", "ms", "GB/s", "check"}};
-  for (const Act& act : demo.acts) {
-    const transfer::TransferReport& report = act.story.report;
-    table.add_row(
-        {act.title, act.from, act.to, std::to_string(act.story.blocks),
-         human_bytes(report.bytes_moved), std::to_string(report.plan.runs_before),
-         std::to_string(report.plan.runs),
-         fmt::format("{:.1f}", std::chrono::duration<double>{report.transfer_time}.count() * 1e3),
-         fmt::format("{:.1f}", gb_per_s(report)),
-         report.ok() ? "every byte checked" : report.error->message});
-  }
-  print(table.to_string());
-  print(
-      fmt::format("\nmemcpy of as many bytes in pieces of 64 KiB, in turns with the first: {:.1f} "
-                  "GB/s; ratio {:.2f}\n",
-                  demo.race.memcpy_gb_per_s, demo.race.ratio));
-  print(fmt::format("{} in {:.1f} s\n", demo.ok() ? "all right" : "NOT right", demo.seconds));
 }
 
 }  // namespace
@@ -296,7 +232,13 @@ int run_demo(const DemoOptions& options) {
   if (!demo) {
     return fail(demo.error(), options.json);
   }
-  options.json ? print_demo_json(*demo) : print_demo_text(*demo);
+  options.json ? print_json(json_of(*demo)) : print(text_of(*demo));
+  if (options.report) {
+    const Result<void> written = write_output(*options.report, html_of(*demo));
+    if (!written) {
+      return fail(written.error());
+    }
+  }
   for (const Act& act : demo->acts) {
     if (!act.story.report.ok()) {
       return fail(*act.story.report.error);

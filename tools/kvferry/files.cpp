@@ -51,4 +51,17 @@ Result<std::vector<std::byte>> read_input(const std::string& file, std::size_t b
   return bytes;
 }
 
+Result<void> write_output(const std::string& file, std::string_view text) {
+  std::FILE* const stream = std::fopen(file.c_str(), "wb");
+  const bool written =
+      stream != nullptr && std::fwrite(text.data(), 1, text.size(), stream) == text.size();
+  const int why = errno;
+  const bool closed = stream != nullptr && std::fclose(stream) == 0;
+  if (!written || !closed) {
+    return Error{ErrorCode::kUnavailable,
+                 fmt::format("{}: {}", file, std::strerror(written ? errno : why))};
+  }
+  return {};
+}
+
 }  // namespace kvferry::tool

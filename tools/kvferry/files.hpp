@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kvferry/base/result.hpp"
@@ -15,5 +16,10 @@ namespace kvferry::tool {
 ///         `bytes_max`, of which no more than that is read.
 [[nodiscard]] Result<std::vector<std::byte>> read_input(const std::string& file,
                                                         std::size_t bytes_max);
+
+/// Writes `text` to a file, which is made or replaced.
+///
+/// Errors: kUnavailable naming the file when it cannot be written.
+[[nodiscard]] Result<void> write_output(const std::string& file, std::string_view text);
 
 }  // namespace kvferry::tool
