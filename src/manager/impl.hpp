@@ -49,7 +49,7 @@ class TransportManager::Impl {
   [[nodiscard]] Result<LayoutHandle> register_layout(transfer::PhysicalLayoutPtr layout,
                                                      Access access);
   [[nodiscard]] Result<void> unregister_layout(LayoutHandle handle, Duration timeout);
-  [[nodiscard]] Result<wire::SerializedLayout> export_metadata() const;
+  [[nodiscard]] Result<wire::SerializedLayout> export_metadata(wire::MessageFormat format) const;
   [[nodiscard]] Result<std::vector<LayoutHandle>> import_metadata(
       const wire::SerializedLayout& message, const ImportOptions& options);
   [[nodiscard]] Result<void> forget_peer(WorkerId worker, Duration timeout);

@@ -18,8 +18,9 @@ namespace kvferry::manager {
                                                       const Assumptions& assume,
                                                       const wire::WireLimits& limits);
 
-/// What a message says of one's own layout.
+/// What a message of `format` says of one's own layout.
 [[nodiscard]] wire::LocalLayoutDescriptor describe(const LocalLayout& layout,
-                                                   const std::string& agent_name);
+                                                   const std::string& agent_name,
+                                                   wire::MessageFormat format);
 
 }  // namespace kvferry::manager

@@ -128,7 +128,8 @@ Result<void> TransportManager::Impl::unregister_layout(LayoutHandle handle, Dura
   return {};
 }
 
-Result<wire::SerializedLayout> TransportManager::Impl::export_metadata() const {
+Result<wire::SerializedLayout> TransportManager::Impl::export_metadata(
+    wire::MessageFormat format) const {
   KVFERRY_RETURN_IF_ERROR(check_process());
   if (options_.agent == nullptr) {
     return Error{ErrorCode::kUnavailable, "export: this manager has no agent"};
@@ -137,11 +138,11 @@ Result<wire::SerializedLayout> TransportManager::Impl::export_metadata() const {
   std::vector<wire::LocalLayoutDescriptor> layouts;
   for (const LocalLayoutPtr& layout : registry_.locals()) {
     if (layout->access != Access::kNone) {
-      layouts.push_back(describe(*layout, agent_name));
+      layouts.push_back(describe(*layout, agent_name, format));
     }
   }
   KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::byte> blob, options_.agent->local_metadata());
-  return wire::SerializedLayout::pack({options_.worker_id, agent_name}, blob, layouts);
+  return wire::SerializedLayout::pack({options_.worker_id, agent_name}, blob, layouts, format);
 }
 
 Result<TransferEnd> TransportManager::Impl::find_end(LayoutHandle handle) const {
@@ -200,8 +201,8 @@ Result<void> TransportManager::unregister_layout(LayoutHandle handle, Duration t
   return impl_->unregister_layout(handle, timeout);
 }
 
-Result<wire::SerializedLayout> TransportManager::export_metadata() const {
-  return impl_->export_metadata();
+Result<wire::SerializedLayout> TransportManager::export_metadata(wire::MessageFormat format) const {
+  return impl_->export_metadata(format);
 }
 
 Result<std::vector<LayoutHandle>> TransportManager::import_metadata(

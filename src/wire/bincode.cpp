@@ -20,6 +20,7 @@ std::string describe(const Failure& failure) {
       return fmt::format("count {} of at most {} in what is left", value, bound);
     case Problem::kLimit: return fmt::format("{} is above the limit of {}", value, bound);
     case Problem::kVariant: return fmt::format("variant {} of {}", value, bound);
+    case Problem::kOption: return fmt::format("option tag {} of at most {}", value, bound);
     case Problem::kText: return fmt::format("not UTF-8 after {} of {} bytes", value, bound);
     case Problem::kTrailing: return fmt::format("{} bytes after the end", value);
   }

@@ -61,6 +61,7 @@ enum class Problem : std::uint8_t {
   kCount,     ///< `value` elements announced, room for `bound`
   kLimit,     ///< `value` of at most `bound`
   kVariant,   ///< variant `value` of `bound`
+  kOption,    ///< tag `value` of an option, neither 0 nor 1
   kText,      ///< not UTF-8 after `value` of `bound` bytes
   kTrailing,  ///< `value` bytes after the end
 };
@@ -120,6 +121,18 @@ class Reader {
 
   /// The index of one of `count` variants.
   [[nodiscard]] bool variant(std::uint32_t count, std::uint32_t& index) noexcept;
+
+  /// The tag of an option, which is a raw byte: whether a value follows.
+  [[nodiscard]] bool option(bool& there) noexcept {
+    if (cursor_ == end_) [[unlikely]] {
+      return fail(Problem::kEnd, 1, 0);
+    }
+    if (first_byte() > 1) [[unlikely]] {
+      return fail(Problem::kOption, first_byte(), 1);
+    }
+    there = first_byte() == 1;
+    return advance(1);
+  }
 
   /// The number of elements that follow, each of at least `element_bytes_min`.
   [[nodiscard]] bool count(std::size_t element_bytes_min, std::uint64_t limit,

@@ -9,9 +9,11 @@
 #include <string_view>
 
 #include "kvferry/base/assert.hpp"
+#include "kvferry/base/try.hpp"
 #include "kvferry/wire/message_view.hpp"
 #include "wire/bincode.hpp"
 #include "wire/field.hpp"
+#include "wire/format.hpp"
 #include "wire/text.hpp"
 
 namespace kvferry::wire {
@@ -21,6 +23,7 @@ using RegionSpan = std::span<const Region>;
 
 /// What comes before the layouts.
 struct Header {
+  MessageFormat format;
   WorkerId worker_id;
   std::string_view nixl_agent_name;
   std::span<const std::byte> nixl_metadata;
@@ -32,8 +35,27 @@ void put_text(Sink& sink, std::string_view text) {
   sink.raw(std::as_bytes(std::span{text}));
 }
 
+/// A tag is a small number, which is written as the raw byte that it must be.
 template <class Sink>
-void put_config(Sink& sink, const layout::LayoutConfig& config) {
+void put_option(Sink& sink, const std::optional<std::uint64_t>& value) {
+  sink.u64(value ? 1 : 0);
+  if (value) {
+    sink.u64(*value);
+  }
+}
+
+template <class Sink>
+void put_order(Sink& sink, const KvBlockLayout& order) {
+  sink.u64(static_cast<std::uint64_t>(order.type));
+  if (order.type == KvBlockLayout::Type::kCustom) {
+    for (const BlockDim dim : order.custom) {
+      sink.u64(static_cast<std::uint64_t>(dim));
+    }
+  }
+}
+
+template <class Sink>
+void put_config(Sink& sink, const layout::LayoutConfig& config, MessageFormat format) {
   sink.u64(config.num_blocks);
   sink.u64(config.num_layers);
   sink.u64(config.outer_dim);
@@ -41,14 +63,22 @@ void put_config(Sink& sink, const layout::LayoutConfig& config) {
   sink.u64(config.inner_dim);
   sink.u64(config.alignment);
   sink.u64(config.dtype_width_bytes);
-  sink.u64(static_cast<std::uint64_t>(config.inner_shape));
+  if (format == MessageFormat::kA) {
+    sink.u64(static_cast<std::uint64_t>(config.inner_shape));
+  } else {
+    put_option(sink, config.num_heads);
+  }
 }
 
 template <class Sink>
-void put_layout(Sink& sink, const LocalLayoutView& layout, RegionSpan regions) {
+void put_layout(Sink& sink, const LocalLayoutView& layout, RegionSpan regions,
+                MessageFormat format) {
   sink.u128(layout.handle.high_bits(), layout.handle.low_bits());
+  if (format == MessageFormat::kB) {
+    sink.u64(static_cast<std::uint64_t>(layout.logical_type));
+  }
   sink.u64(layout.version);
-  put_config(sink, layout.layout_config);
+  put_config(sink, layout.layout_config, format);
   sink.u64(static_cast<std::uint64_t>(layout.location.type));
   if (layout.location.type == StorageKind::Type::kDevice ||
       layout.location.type == StorageKind::Type::kDisk) {
@@ -68,6 +98,9 @@ void put_layout(Sink& sink, const LocalLayoutView& layout, RegionSpan regions) {
   } else {
     sink.u64(static_cast<std::uint64_t>(BlockFormat::kOperational));
   }
+  if (format == MessageFormat::kB) {
+    put_order(sink, kv_block_layout_of(layout.layout_type_details).value_or(KvBlockLayout{}));
+  }
 }
 
 /// Writes `header` and then each of `layouts`, which calls what it is given with one layout and its
@@ -79,8 +112,8 @@ void put_message(Sink& sink, const Header& header, std::size_t count, const Layo
   sink.u64(header.nixl_metadata.size());
   sink.raw(header.nixl_metadata);
   sink.u64(count);
-  layouts([&sink](const LocalLayoutView& layout, RegionSpan regions) {
-    put_layout(sink, layout, regions);
+  layouts([&sink, &header](const LocalLayoutView& layout, RegionSpan regions) {
+    put_layout(sink, layout, regions, header.format);
   });
 }
 
@@ -102,6 +135,7 @@ LocalLayoutView view_of(const LocalLayoutDescriptor& local) {
   const LayoutDescriptor& layout = local.layout;
   return LocalLayoutView{.handle = local.handle,
                          .version = layout.version,
+                         .logical_type = local.logical_type.value_or(LogicalType::kG2),
                          .mem_type = layout.nixl_metadata.mem_type,
                          .layout_type_details = layout.layout_type_details,
                          .layout_config = layout.layout_config,
@@ -115,14 +149,44 @@ Error cannot_carry(Field field, std::size_t index, const std::string& what) {
                fmt::format("{}: {}", to_string(FieldPath{field, index}), what)};
 }
 
+/// What the formats say of the inside of a block, each in its own way.
+Result<void> check_order(const LayoutDescriptor& layout, std::size_t index, MessageFormat format) {
+  const layout::LayoutConfig& config = layout.layout_config;
+  if (format == MessageFormat::kB) {
+    if (config.inner_shape == layout::InnerShape::kUnknown) {
+      return {};
+    }
+    return cannot_carry(
+        Field::kInnerShape, index,
+        fmt::format("{}, and format B carries none", layout::to_string(config.inner_shape)));
+  }
+  if (config.num_heads) {
+    return cannot_carry(Field::kNumHeads, index,
+                        fmt::format("{}, and format A carries none", *config.num_heads));
+  }
+  if (const auto& order = kv_block_layout_of(layout.layout_type_details)) {
+    const bool contiguous = layout.layout_type_details.index() == format::kFullyContiguous;
+    return cannot_carry(contiguous ? Field::kContiguousOrder : Field::kSeparateOrder, index,
+                        fmt::format("{}, and format A carries none", to_string(order->type)));
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<void> check_carriable(const LayoutDescriptor& layout, std::size_t index) {
-  if (layout.layout_config.num_heads) {
+Result<void> check_carriable(const LocalLayoutDescriptor& local, std::size_t index,
+                             MessageFormat format) {
+  if (local.logical_type && format == MessageFormat::kA) {
     return cannot_carry(
-        Field::kNumHeads, index,
-        fmt::format("{}, and format A carries none", *layout.layout_config.num_heads));
+        Field::kLogicalType, index,
+        fmt::format("{}, and format A carries none", to_string(*local.logical_type)));
   }
+  return check_carriable(local.layout, index, format);
+}
+
+Result<void> check_carriable(const LayoutDescriptor& layout, std::size_t index,
+                             MessageFormat format) {
+  KVFERRY_RETURN_IF_ERROR(check_order(layout, index, format));
   const StorageKind location = layout.location;
   constexpr std::uint64_t kOrdinalMax = std::numeric_limits<std::uint32_t>::max();
   if (location.type == StorageKind::Type::kDevice && location.id > kOrdinalMax) {
@@ -145,8 +209,10 @@ Result<void> check_carriable(const LayoutDescriptor& layout, std::size_t index) 
 
 std::vector<std::byte> encode_owned(const WorkerAddress& worker_address,
                                     std::span<const std::byte> nixl_metadata,
-                                    std::span<const LocalLayoutDescriptor> layouts) {
-  const Header header{worker_address.worker_id, worker_address.nixl_agent_name, nixl_metadata};
+                                    std::span<const LocalLayoutDescriptor> layouts,
+                                    MessageFormat format) {
+  const Header header{format, worker_address.worker_id, worker_address.nixl_agent_name,
+                      nixl_metadata};
   return encode_message(header, layouts.size(), [layouts](const auto& put) {
     for (const LocalLayoutDescriptor& local : layouts) {
       put(view_of(local), local.layout.memory_descriptors);
@@ -155,7 +221,7 @@ std::vector<std::byte> encode_owned(const WorkerAddress& worker_address,
 }
 
 std::vector<std::byte> encode(const MessageView& view) {
-  const Header header{view.worker_id, view.nixl_agent_name, view.nixl_metadata};
+  const Header header{view.format, view.worker_id, view.nixl_agent_name, view.nixl_metadata};
   return encode_message(header, view.layouts.size(), [&view](const auto& put) {
     for (const LocalLayoutView& layout : view.layouts) {
       put(layout, view.regions_of(layout));

@@ -10,14 +10,18 @@
 
 namespace kvferry::wire {
 
-/// Whether format A can carry `layout`, which is the layout with `index` of its message.
+/// Whether `format` can carry `layout`, which is the layout with `index` of its message.
 ///
 /// Errors: kInvalidArgument naming the first field that it cannot carry.
-[[nodiscard]] Result<void> check_carriable(const LayoutDescriptor& layout, std::size_t index);
+[[nodiscard]] Result<void> check_carriable(const LayoutDescriptor& layout, std::size_t index,
+                                           MessageFormat format);
+[[nodiscard]] Result<void> check_carriable(const LocalLayoutDescriptor& local, std::size_t index,
+                                           MessageFormat format);
 
 /// Writes a message whose layouts check_carriable() has passed, in one allocation.
 [[nodiscard]] std::vector<std::byte> encode_owned(const WorkerAddress& worker_address,
                                                   std::span<const std::byte> nixl_metadata,
-                                                  std::span<const LocalLayoutDescriptor> layouts);
+                                                  std::span<const LocalLayoutDescriptor> layouts,
+                                                  MessageFormat format);
 
 }  // namespace kvferry::wire

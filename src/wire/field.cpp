@@ -17,6 +17,7 @@ fmt::string_view pattern_of(Field field) noexcept {
     case Field::kBlob: return "nixl_metadata";
     case Field::kLayouts: return "layouts";
     case Field::kHandle: return "layouts[{0}].handle";
+    case Field::kLogicalType: return "layouts[{0}].logical_type";
     case Field::kVersion: return "layouts[{0}].layout.version";
     case Field::kNumBlocks: return "layouts[{0}].layout.layout_config.num_blocks";
     case Field::kNumLayers: return "layouts[{0}].layout.layout_config.num_layers";
@@ -42,6 +43,10 @@ fmt::string_view pattern_of(Field field) noexcept {
     case Field::kBlockFormat:
       return "layouts[{0}].layout.layout_type_details.FullyContiguous.block_format";
     case Field::kBlockDim: return "layouts[{0}].layout.layout_type_details.LayerSeparate.block_dim";
+    case Field::kContiguousOrder:
+      return "layouts[{0}].layout.layout_type_details.FullyContiguous.kv_block_layout";
+    case Field::kSeparateOrder:
+      return "layouts[{0}].layout.layout_type_details.LayerSeparate.kv_block_layout";
   }
   return "unknown";
 }

@@ -16,6 +16,7 @@ enum class Field : std::uint8_t {
   kBlob,
   kLayouts,
   kHandle,
+  kLogicalType,
   kVersion,
   kNumBlocks,
   kNumLayers,
@@ -40,6 +41,8 @@ enum class Field : std::uint8_t {
   kDetails,
   kBlockFormat,
   kBlockDim,
+  kContiguousOrder,
+  kSeparateOrder,
 };
 
 /// A field with the indices that lead to it; those that do not apply are left out of the path.

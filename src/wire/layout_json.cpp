@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "kvferry/base/try.hpp"
@@ -20,13 +21,17 @@ namespace {
 constexpr std::array<std::string_view, 6> kLayoutKeys{
     "version",       "layout_config",      "location",
     "nixl_metadata", "memory_descriptors", "layout_type_details"};
-constexpr std::array<std::string_view, 8> kConfigKeys{
+constexpr std::array<std::string_view, 8> kConfigKeysA{
     "num_blocks", "num_layers", "outer_dim",         "page_size",
     "inner_dim",  "alignment",  "dtype_width_bytes", "inner_shape"};
+constexpr std::array<std::string_view, 8> kConfigKeysB{
+    "num_blocks", "num_layers", "outer_dim",         "page_size",
+    "inner_dim",  "alignment",  "dtype_width_bytes", "num_heads"};
 constexpr std::array<std::string_view, 3> kNixlKeys{"agent_name", "mem_type", "device_id"};
 constexpr std::array<std::string_view, 2> kRegionKeys{"addr", "size"};
-constexpr std::array<std::string_view, 1> kFullyContiguousKeys{"block_format"};
-constexpr std::array<std::string_view, 1> kLayerSeparateKeys{"block_dim"};
+/// The second key is of format B.
+constexpr std::array<std::string_view, 2> kFullyContiguousKeys{"block_format", "kv_block_layout"};
+constexpr std::array<std::string_view, 2> kLayerSeparateKeys{"block_dim", "kv_block_layout"};
 
 constexpr std::array<std::string_view, 3> kInnerShapeNames{"Unknown", "NHD", "HND"};
 constexpr std::array<std::string_view, 4> kStorageKindNames{"System", "Pinned", "Device", "Disk"};
@@ -35,11 +40,14 @@ constexpr std::array<std::string_view, 6> kMemTypeNames{"Dram",   "Vram", "Block
 constexpr std::array<std::string_view, 2> kLayoutTypeNames{"FullyContiguous", "LayerSeparate"};
 constexpr std::array<std::string_view, 1> kBlockFormatNames{"Operational"};
 constexpr std::array<std::string_view, 2> kBlockDimNames{"BlockIsFirstDim", "BlockIsSecondDim"};
+constexpr std::array<std::string_view, 6> kOrderNames{
+    "UniversalTP", "UniversalPP", "OperationalHND", "OperationalNHD", "Custom", "Unknown"};
+constexpr std::array<std::string_view, 4> kDimNames{"Layer", "Outer", "Page", "Head"};
 
 /// Objects and arrays that mean something lie at most this deep: the layout, layout_type_details,
-/// its payload, and a unit variant written as an object. What is deeper can only be ignored or
-/// wrong.
-constexpr std::size_t kDepthMax = 4;
+/// its payload, an order, the axes of a custom one, and a unit variant written as an object. What
+/// is deeper can only be ignored or wrong.
+constexpr std::size_t kDepthMax = 6;
 
 template <std::size_t N>
 bool is_in(const std::array<std::string_view, N>& names, std::string_view name) noexcept {
@@ -47,7 +55,8 @@ bool is_in(const std::array<std::string_view, N>& names, std::string_view name) 
 }
 
 bool is_known(std::string_view key) noexcept {
-  return is_in(kRegionKeys, key) || is_in(kLayoutKeys, key) || is_in(kConfigKeys, key) ||
+  return is_in(kRegionKeys, key) || is_in(kLayoutKeys, key) || is_in(kConfigKeysA, key) ||
+         is_in(kConfigKeysB, key) || is_in(kOrderNames, key) || is_in(kDimNames, key) ||
          is_in(kNixlKeys, key) || is_in(kFullyContiguousKeys, key) ||
          is_in(kLayerSeparateKeys, key) || is_in(kInnerShapeNames, key) ||
          is_in(kStorageKindNames, key) || is_in(kMemTypeNames, key) ||
@@ -92,15 +101,18 @@ Result<std::uint64_t> read_integer(const JsonNode& node,
   return node.number;
 }
 
-/// The fields of a struct, in the order of `keys`. It is an object with each of them once and
-/// whatever else, or an array of just them.
-template <std::size_t N>
-Result<std::array<const JsonNode*, N>> read_struct(const JsonNode& node,
-                                                   const std::array<std::string_view, N>& keys) {
-  std::array<const JsonNode*, N> fields{};
+using Keys = std::span<const std::string_view>;
+
+/// The fields of a struct, in the order of its keys; what it has not is null.
+using Fields = std::array<const JsonNode*, 8>;
+
+/// The fields that `keys` name. The struct is an object with each of them once and whatever else,
+/// or an array of just them. An object may lack the `optional` last ones.
+Result<Fields> read_struct(const JsonNode& node, Keys keys, std::size_t optional = 0) {
+  Fields fields{};
   if (node.kind == JsonNode::Kind::kArray) {
-    if (node.children.size() != N) {
-      return corrupt(fmt::format(": {} elements of {}", node.children.size(), N));
+    if (node.children.size() != keys.size()) {
+      return corrupt(fmt::format(": {} elements of {}", node.children.size(), keys.size()));
     }
     std::ranges::transform(node.children, fields.begin(),
                            [](const JsonNode& child) { return &child; });
@@ -120,9 +132,10 @@ Result<std::array<const JsonNode*, N>> read_struct(const JsonNode& node,
     }
     field = &child;
   }
-  if (const auto missing = std::ranges::find(fields, nullptr); missing != fields.end()) {
-    return corrupt(
-        fmt::format("{}: missing", keys[static_cast<std::size_t>(missing - fields.begin())]));
+  for (std::size_t i = 0; i + optional < keys.size(); ++i) {
+    if (fields[i] == nullptr) {
+      return corrupt(fmt::format("{}: missing", keys[i]));
+    }
   }
   return fields;
 }
@@ -164,19 +177,50 @@ Result<std::size_t> read_unit_variant(const JsonNode& node,
   return unit_index(variant);
 }
 
-Result<layout::LayoutConfig> read_config(const JsonNode& node) {
-  KVFERRY_ASSIGN_OR_RETURN(const auto fields, read_struct(node, kConfigKeys));
+Result<layout::LayoutConfig> read_config(const JsonNode& node, MessageFormat format) {
+  const bool is_a = format == MessageFormat::kA;
+  const Keys keys = is_a ? kConfigKeysA : kConfigKeysB;
+  KVFERRY_ASSIGN_OR_RETURN(const auto fields, read_struct(node, keys, is_a ? 0 : 1));
   layout::LayoutConfig config;
   const std::array<std::uint64_t*, 7> numbers{
       &config.num_blocks, &config.num_layers, &config.outer_dim,        &config.page_size,
       &config.inner_dim,  &config.alignment,  &config.dtype_width_bytes};
   for (std::size_t i = 0; i < numbers.size(); ++i) {
-    KVFERRY_ASSIGN_OR_RETURN(*numbers[i], within(kConfigKeys[i], read_integer(*fields[i])));
+    KVFERRY_ASSIGN_OR_RETURN(*numbers[i], within(keys[i], read_integer(*fields[i])));
   }
-  KVFERRY_ASSIGN_OR_RETURN(const std::size_t shape,
-                           within(kConfigKeys[7], read_unit_variant(*fields[7], kInnerShapeNames)));
-  config.inner_shape = static_cast<layout::InnerShape>(shape);
+  const JsonNode* const last = fields[7];
+  if (is_a) {
+    KVFERRY_ASSIGN_OR_RETURN(const std::size_t shape,
+                             within(keys[7], read_unit_variant(*last, kInnerShapeNames)));
+    config.inner_shape = static_cast<layout::InnerShape>(shape);
+  } else if (last != nullptr && last->kind != JsonNode::Kind::kNull) {
+    KVFERRY_ASSIGN_OR_RETURN(config.num_heads, within(keys[7], read_integer(*last)));
+  }
   return config;
+}
+
+/// Unknown where it is missing.
+Result<KvBlockLayout> read_order(const JsonNode* node) {
+  KvBlockLayout order;
+  if (node == nullptr) {
+    return order;
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const Variant variant, read_variant(*node, kOrderNames));
+  order.type = static_cast<KvBlockLayout::Type>(variant.index);
+  if (order.type != KvBlockLayout::Type::kCustom) {
+    KVFERRY_RETURN_IF_ERROR(unit_index(variant));
+    return order;
+  }
+  if (variant.payload == nullptr || variant.payload->kind != JsonNode::Kind::kArray ||
+      variant.payload->children.size() != order.custom.size()) {
+    return corrupt(fmt::format(": Custom without its {} axes", order.custom.size()));
+  }
+  for (std::size_t i = 0; i < order.custom.size(); ++i) {
+    KVFERRY_ASSIGN_OR_RETURN(const std::size_t dim,
+                             read_unit_variant(variant.payload->children[i], kDimNames));
+    order.custom[i] = static_cast<BlockDim>(dim);
+  }
+  return order;
 }
 
 Result<StorageKind> read_location(const JsonNode& node) {
@@ -241,42 +285,52 @@ Result<std::vector<Region>> read_regions(const JsonNode& node, const WireLimits&
   return regions;
 }
 
-Result<LayoutTypeDetails> read_details(const JsonNode& node) {
+Result<LayoutTypeDetails> read_details(const JsonNode& node, MessageFormat format) {
   KVFERRY_ASSIGN_OR_RETURN(const Variant variant, read_variant(node, kLayoutTypeNames));
   if (variant.payload == nullptr) {
     return corrupt(fmt::format(": {} without its details", kLayoutTypeNames[variant.index]));
   }
   const std::string_view name = kLayoutTypeNames[variant.index];
-  if (variant.index == 0) {
-    KVFERRY_ASSIGN_OR_RETURN(const auto fields,
-                             within(name, read_struct(*variant.payload, kFullyContiguousKeys)));
-    KVFERRY_ASSIGN_OR_RETURN(
-        const std::size_t format,
-        within("block_format", read_unit_variant(*fields[0], kBlockFormatNames)));
-    return LayoutTypeDetails{FullyContiguousDetails{static_cast<BlockFormat>(format)}};
+  const bool contiguous = variant.index == 0;
+  const Keys both = contiguous ? kFullyContiguousKeys : kLayerSeparateKeys;
+  const bool is_a = format == MessageFormat::kA;
+  KVFERRY_ASSIGN_OR_RETURN(const Fields fields,
+                           within(name, is_a ? read_struct(*variant.payload, both.first(1))
+                                             : read_struct(*variant.payload, both, 1)));
+  std::optional<KvBlockLayout> order;
+  if (!is_a) {
+    KVFERRY_ASSIGN_OR_RETURN(order, within(name, within(both[1], read_order(fields[1]))));
   }
-  KVFERRY_ASSIGN_OR_RETURN(const auto fields,
-                           within(name, read_struct(*variant.payload, kLayerSeparateKeys)));
-  KVFERRY_ASSIGN_OR_RETURN(const std::size_t dimension,
-                           within("block_dim", read_unit_variant(*fields[0], kBlockDimNames)));
-  return LayoutTypeDetails{LayerSeparateDetails{static_cast<layout::BlockDimension>(dimension)}};
+  if (contiguous) {
+    KVFERRY_ASSIGN_OR_RETURN(
+        const std::size_t block_format,
+        within(name, within(both[0], read_unit_variant(*fields[0], kBlockFormatNames))));
+    return LayoutTypeDetails{FullyContiguousDetails{static_cast<BlockFormat>(block_format), order}};
+  }
+  KVFERRY_ASSIGN_OR_RETURN(
+      const std::size_t dimension,
+      within(name, within(both[0], read_unit_variant(*fields[0], kBlockDimNames))));
+  return LayoutTypeDetails{
+      LayerSeparateDetails{static_cast<layout::BlockDimension>(dimension), order}};
 }
 
-Result<LayoutDescriptor> read_layout(const JsonNode& node, const WireLimits& limits) {
+Result<LayoutDescriptor> read_layout(const JsonNode& node, const WireLimits& limits,
+                                     MessageFormat format) {
   KVFERRY_ASSIGN_OR_RETURN(const auto fields, read_struct(node, kLayoutKeys));
   constexpr std::uint64_t kVersionMax = std::numeric_limits<std::uint32_t>::max();
   LayoutDescriptor layout;
   KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t version,
                            within("version", read_integer(*fields[0], kVersionMax)));
   layout.version = static_cast<std::uint32_t>(version);
-  KVFERRY_ASSIGN_OR_RETURN(layout.layout_config, within("layout_config", read_config(*fields[1])));
+  KVFERRY_ASSIGN_OR_RETURN(layout.layout_config,
+                           within("layout_config", read_config(*fields[1], format)));
   KVFERRY_ASSIGN_OR_RETURN(layout.location, within("location", read_location(*fields[2])));
   KVFERRY_ASSIGN_OR_RETURN(layout.nixl_metadata,
                            within("nixl_metadata", read_nixl_metadata(*fields[3], limits)));
   KVFERRY_ASSIGN_OR_RETURN(layout.memory_descriptors,
                            within("memory_descriptors", read_regions(*fields[4], limits)));
   KVFERRY_ASSIGN_OR_RETURN(layout.layout_type_details,
-                           within("layout_type_details", read_details(*fields[5])));
+                           within("layout_type_details", read_details(*fields[5], format)));
   return layout;
 }
 
@@ -288,28 +342,47 @@ std::string location_json(StorageKind location) {
   return fmt::format(R"("{}")", name);
 }
 
-std::string config_json(const layout::LayoutConfig& config) {
+std::string config_json(const layout::LayoutConfig& config, MessageFormat format) {
+  const std::string last =
+      format == MessageFormat::kA
+          ? fmt::format(R"("inner_shape":"{}")",
+                        kInnerShapeNames[static_cast<std::size_t>(config.inner_shape)])
+          : fmt::format(R"("num_heads":{})",
+                        config.num_heads ? std::to_string(*config.num_heads) : "null");
   return fmt::format(
       R"({{"num_blocks":{},"num_layers":{},"outer_dim":{},"page_size":{},"inner_dim":{},)"
-      R"("alignment":{},"dtype_width_bytes":{},"inner_shape":"{}"}})",
+      R"("alignment":{},"dtype_width_bytes":{},{}}})",
       config.num_blocks, config.num_layers, config.outer_dim, config.page_size, config.inner_dim,
-      config.alignment, config.dtype_width_bytes,
-      kInnerShapeNames[static_cast<std::size_t>(config.inner_shape)]);
+      config.alignment, config.dtype_width_bytes, last);
 }
 
-std::string details_json(const LayoutTypeDetails& details) {
-  if (const auto* separate = std::get_if<LayerSeparateDetails>(&details)) {
-    return fmt::format(R"({{"LayerSeparate":{{"block_dim":"{}"}}}})",
-                       variant_name(separate->block_dim));
+std::string order_json(const KvBlockLayout& order) {
+  if (order.type != KvBlockLayout::Type::kCustom) {
+    return fmt::format(R"("{}")", to_string(order.type));
   }
-  return fmt::format(R"({{"FullyContiguous":{{"block_format":"{}"}}}})",
-                     to_string(BlockFormat::kOperational));
+  return fmt::format(R"({{"Custom":["{}","{}","{}","{}"]}})", to_string(order.custom[0]),
+                     to_string(order.custom[1]), to_string(order.custom[2]),
+                     to_string(order.custom[3]));
+}
+
+std::string details_json(const LayoutTypeDetails& details, MessageFormat format) {
+  const std::string order =
+      format == MessageFormat::kA
+          ? ""
+          : fmt::format(R"(,"kv_block_layout":{})",
+                        order_json(kv_block_layout_of(details).value_or(KvBlockLayout{})));
+  if (const auto* separate = std::get_if<LayerSeparateDetails>(&details)) {
+    return fmt::format(R"({{"LayerSeparate":{{"block_dim":"{}"{}}}}})",
+                       variant_name(separate->block_dim), order);
+  }
+  return fmt::format(R"({{"FullyContiguous":{{"block_format":"{}"{}}}}})",
+                     to_string(BlockFormat::kOperational), order);
 }
 
 }  // namespace
 
-Result<std::string> LayoutDescriptor::to_json() const {
-  if (Result<void> carriable = check_carriable(*this, 0); !carriable) {
+Result<std::string> LayoutDescriptor::to_json(MessageFormat format) const {
+  if (Result<void> carriable = check_carriable(*this, 0, format); !carriable) {
     return std::move(carriable).error();
   }
   std::string regions;
@@ -320,25 +393,26 @@ Result<std::string> LayoutDescriptor::to_json() const {
   return fmt::format(R"({{"version":{},"layout_config":{},"location":{},)"
                      R"("nixl_metadata":{{"agent_name":{},"mem_type":"{}","device_id":{}}},)"
                      R"("memory_descriptors":[{}],"layout_type_details":{}}})",
-                     version, config_json(layout_config), location_json(location),
+                     version, config_json(layout_config, format), location_json(location),
                      json_string(nixl_metadata.agent_name), to_string(nixl_metadata.mem_type),
-                     nixl_metadata.device_id, regions, details_json(layout_type_details));
+                     nixl_metadata.device_id, regions, details_json(layout_type_details, format));
 }
 
-Result<std::vector<std::byte>> LayoutDescriptor::to_json_bytes() const {
-  KVFERRY_ASSIGN_OR_RETURN(const std::string text, to_json());
+Result<std::vector<std::byte>> LayoutDescriptor::to_json_bytes(MessageFormat format) const {
+  KVFERRY_ASSIGN_OR_RETURN(const std::string text, to_json(format));
   const std::span<const std::byte> bytes = std::as_bytes(std::span{text});
   return std::vector<std::byte>{bytes.begin(), bytes.end()};
 }
 
 Result<LayoutDescriptor> LayoutDescriptor::from_json(std::string_view text,
-                                                     const WireLimits& limits) {
+                                                     const WireLimits& limits,
+                                                     MessageFormat format) {
   // Three values for each region, and room for whatever known names stand in unknown places.
   const std::size_t nodes_max = static_cast<std::size_t>(limits.descriptors_per_layout) * 4 + 4096;
   KVFERRY_ASSIGN_OR_RETURN(const JsonNode root, parse_json(text, {.is_known_key = &is_known,
                                                                   .depth_max = kDepthMax,
                                                                   .nodes_max = nodes_max}));
-  Result<LayoutDescriptor> layout = read_layout(root, limits);
+  Result<LayoutDescriptor> layout = read_layout(root, limits, format);
   if (!layout && layout.error().message.front() == ':') {
     return within("layout", std::move(layout));
   }
@@ -346,8 +420,9 @@ Result<LayoutDescriptor> LayoutDescriptor::from_json(std::string_view text,
 }
 
 Result<LayoutDescriptor> LayoutDescriptor::from_json_bytes(std::span<const std::byte> text,
-                                                           const WireLimits& limits) {
-  return from_json({reinterpret_cast<const char*>(text.data()), text.size()}, limits);
+                                                           const WireLimits& limits,
+                                                           MessageFormat format) {
+  return from_json({reinterpret_cast<const char*>(text.data()), text.size()}, limits, format);
 }
 
 }  // namespace kvferry::wire

@@ -24,6 +24,11 @@ std::uint64_t last_byte(const Region& region) noexcept {
   return checked_add(region.address, region.size_bytes - 1).value_or(kMax);
 }
 
+bool names_each_axis(std::array<BlockDim, 4> dims) {
+  std::ranges::sort(dims);
+  return std::ranges::adjacent_find(dims) == dims.end();
+}
+
 std::uint64_t saturated(std::optional<std::uint64_t> product) noexcept {
   return product.value_or(kMax);
 }
@@ -39,6 +44,7 @@ class Linter {
       handle(layout);
       version(layout);
       config(layout.layout_config);
+      order(layout.layout_type_details);
       names(layout);
       location(layout);
       regions(layout, view_.regions_of(layout));
@@ -155,6 +161,29 @@ class Linter {
         return fmt::format("{} x {} x {} x {} x {} x {} bytes of at most 2^64 - 1",
                            config.num_blocks, config.num_layers, config.outer_dim, config.page_size,
                            config.inner_dim, config.dtype_width_bytes);
+      });
+    }
+  }
+
+  void order(const LayoutTypeDetails& details) {
+    const auto& order = kv_block_layout_of(details);
+    if (!order) {
+      return;
+    }
+    const bool separate = std::holds_alternative<LayerSeparateDetails>(details);
+    const Field field = separate ? Field::kSeparateOrder : Field::kContiguousOrder;
+    const bool custom = order->type == KvBlockLayout::Type::kCustom;
+    if (custom && !names_each_axis(order->custom)) {
+      refuse(LintRule::kCustomOrderNotAPermutation, {field}, [&order] {
+        const auto& dims = order->custom;
+        return fmt::format("{}, {}, {}, {} does not name each axis once", to_string(dims[0]),
+                           to_string(dims[1]), to_string(dims[2]), to_string(dims[3]));
+      });
+    }
+    if (separate && (custom || order->type == KvBlockLayout::Type::kUniversalTp ||
+                     order->type == KvBlockLayout::Type::kUniversalPp)) {
+      note(LintRule::kLayerSeparateOrder, false, {field}, [&order] {
+        return fmt::format("{} of regions that hold one layer each", to_string(order->type));
       });
     }
   }
@@ -276,10 +305,12 @@ std::string_view to_string(LintRule rule) noexcept {
     case LintRule::kAgentNameMismatch: return "agent_name_mismatch";
     case LintRule::kAlignmentNotPowerOf2: return "alignment_not_power_of_2";
     case LintRule::kConfigRange: return "config_range";
+    case LintRule::kCustomOrderNotAPermutation: return "custom_order_not_a_permutation";
     case LintRule::kDtypeWidth: return "dtype_width";
     case LintRule::kDuplicateHandle: return "duplicate_handle";
     case LintRule::kHandleReservedBits: return "handle_reserved_bits";
     case LintRule::kHandleWorkerMismatch: return "handle_worker_mismatch";
+    case LintRule::kLayerSeparateOrder: return "layer_separate_order";
     case LintRule::kLocationDeviceMismatch: return "location_device_mismatch";
     case LintRule::kLocationMemTypeMismatch: return "location_mem_type_mismatch";
     case LintRule::kProductOverflow: return "product_overflow";

@@ -12,7 +12,8 @@ namespace kvferry::wire {
 
 Result<SerializedLayout> SerializedLayout::pack(const WorkerAddress& worker_address,
                                                 std::span<const std::byte> nixl_metadata,
-                                                std::span<const LocalLayoutDescriptor> layouts) {
+                                                std::span<const LocalLayoutDescriptor> layouts,
+                                                MessageFormat format) {
   const std::string& name = worker_address.nixl_agent_name;
   if (const std::size_t valid = valid_utf8_prefix(name); valid != name.size()) {
     return Error{ErrorCode::kInvalidArgument,
@@ -20,9 +21,9 @@ Result<SerializedLayout> SerializedLayout::pack(const WorkerAddress& worker_addr
                              valid, name.size())};
   }
   for (std::size_t i = 0; i < layouts.size(); ++i) {
-    KVFERRY_RETURN_IF_ERROR(check_carriable(layouts[i].layout, i));
+    KVFERRY_RETURN_IF_ERROR(check_carriable(layouts[i], i, format));
   }
-  return SerializedLayout{encode_owned(worker_address, nixl_metadata, layouts)};
+  return SerializedLayout{encode_owned(worker_address, nixl_metadata, layouts, format)};
 }
 
 Result<RdmaLayoutDescriptors> SerializedLayout::unpack(const WireLimits& limits) const {

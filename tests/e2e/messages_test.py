@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: inspect, encode and validate do what they say with every message of format A under
-vectors/, good or bad, and with odd input. Method: runs the built tool, given as the only argument,
+"""Goal: inspect, encode and validate do what they say with every message under vectors/, good or
+bad, and with odd input. Method: runs the built tool, given as the only argument,
 and compares with what the original wrote; nothing of kvferry is imported."""
 import hashlib
 import json
@@ -20,8 +20,8 @@ def run(*words, stdin=b""):
                           timeout=DEADLINE_S, check=False)
 
 
-def rows(name):
-    return [row for row in json.loads((VECTORS / name).read_text()) if row["format"] == "A"]
+def rows(name, formats="AB"):
+    return [row for row in json.loads((VECTORS / name).read_text()) if row["format"] in formats]
 
 
 def expected_value(row, message):
@@ -48,8 +48,9 @@ class Messages(unittest.TestCase):
 
     def test_every_message_is_inspected_and_encoded_back(self):
         all_rows = rows("vectors.json")
-        self.assertEqual(len(all_rows), 133)
+        self.assertEqual(len(all_rows), 133 + 160)
         for row in all_rows:
+            ambiguous = not row["value"]["layouts"]
             with self.subTest(row["name"]):
                 path = VECTORS / (row["name"] + ".bin")
                 message = path.read_bytes()
@@ -57,15 +58,29 @@ class Messages(unittest.TestCase):
                 self.assertEqual(inspected.returncode, 0, inspected.stderr)
                 document = json.loads(inspected.stdout)
                 self.assertEqual(document, {
-                    "format": "A", "ambiguous": not row["value"]["layouts"], "canonical": True,
+                    "format": "A" if ambiguous else row["format"], "ambiguous": ambiguous,
+                    "canonical": True,
                     "bytes": row["bytes"], "lint": row["lint"],
                     "value": expected_value(row, message)})
                 encoded = run("encode", stdin=inspected.stdout)
                 self.assertEqual(encoded.returncode, 0, encoded.stderr)
                 self.assertEqual(encoded.stdout, message)
 
+    def test_fourteen_pairs_of_messages_are_ambiguous(self):
+        found = {}
+        for row in rows("vectors.json"):
+            if not row["value"]["layouts"]:
+                found.setdefault(row["sha256"], []).append(row)
+        self.assertEqual(len(found), 14)
+        for a, b in found.values():
+            self.assertEqual((a["format"], b["format"]), ("A", "B"))
+            result = run("inspect", "--json", "--format", "b", VECTORS / (a["name"] + ".bin"))
+            document = json.loads(result.stdout)
+            self.assertEqual((document["format"], document["ambiguous"]), ("B", True))
+
     def check_verdict(self, message, row):
-        result = run("inspect", "--json", "-", stdin=message)
+        words = ("inspect", "--json", "--format", row["format"].lower(), "-")
+        result = run(*words, stdin=message)
         if row["kvferry_decode"] == "ok":
             self.assertEqual(result.returncode, 0, result.stderr)
             document = json.loads(result.stdout)
@@ -89,7 +104,15 @@ class Messages(unittest.TestCase):
                 with self.subTest(bit=flip["bit"]):
                     flipped = bytearray(message)
                     flipped[flip["bit"] // 8] ^= 1 << flip["bit"] % 8
-                    self.check_verdict(bytes(flipped), flip)
+                    self.check_verdict(bytes(flipped), {"format": base["format"], **flip})
+
+    def test_what_is_not_said_to_be_in_a_format_is_in_neither_or_found(self):
+        for row in rows("hostile.json"):
+            with self.subTest(row["name"], format=row["format"]):
+                result = run("inspect", "--json", "-", stdin=bytes.fromhex(row["hex"]))
+                self.assertIn(result.returncode, (0, 3), result.stderr)
+                if row["kvferry_decode"] == "ok":
+                    self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_inspect_tells_a_person_what_matters(self):
         result = run("inspect", VECTORS / "a_layer_separate_device.bin")
@@ -97,36 +120,45 @@ class Messages(unittest.TestCase):
         for part in ("format   A, canonical, 372 B", 'worker   7, agent "worker-7"', "Device(3)",
                      "layer separate (block second)", "NHD"):
             self.assertIn(part, result.stdout.decode())
+        result = run("inspect", VECTORS / "b_kv_custom_reversed_fc.bin")
+        for part in ("format   B, canonical", "Custom"):
+            self.assertIn(part, result.stdout.decode())
         result = run("inspect", VECTORS / "a_agent_space_nul_quote.bin")
         self.assertNotIn(b"\0", result.stdout)
         self.assertIn(b"agent_name_empty_or_control", result.stdout)
 
     def test_validate_says_one_line_a_file(self):
-        good, odd, bad = (VECTORS / name for name in ("a_many_100.bin", "a_seed_pack_unpack.bin",
-                                                       "b_seed_pack_unpack.bin"))
-        result = run("validate", good, odd)
-        self.assertEqual(result.returncode, 0)
-        self.assertEqual(result.stdout.decode().splitlines(),
-                         [f"{good}: ok", f"{odd}: ok; lint: agent_name_mismatch"])
-        self.assertEqual(run("validate", "--strict", good).returncode, 0)
-        strict = run("validate", "--strict", good, odd)
-        self.assertEqual(strict.returncode, 1)
-        self.assertIn(b'"test" is not the worker', strict.stdout)
-        mixed = run("validate", "--strict", odd, bad, good)
-        self.assertEqual(mixed.returncode, 3)
-        self.assertEqual(len(mixed.stdout.splitlines()), 3)
-        self.assertEqual(run("validate", bad, "/nonexistent").returncode, 4)
+        good, odd, other = (VECTORS / name for name in ("a_many_100.bin", "a_seed_pack_unpack.bin",
+                                                        "b_many_100.bin"))
+        with tempfile.TemporaryDirectory() as directory:
+            bad = pathlib.Path(directory) / "cut.bin"
+            bad.write_bytes(good.read_bytes()[:-1])
+            result = run("validate", good, odd, other)
+            self.assertEqual(result.returncode, 0)
+            self.assertEqual(result.stdout.decode().splitlines(),
+                             [f"{good}: ok", f"{odd}: ok; lint: agent_name_mismatch",
+                              f"{other}: ok"])
+            self.assertEqual(run("validate", "--strict", good, other).returncode, 0)
+            strict = run("validate", "--strict", good, odd)
+            self.assertEqual(strict.returncode, 1)
+            self.assertIn(b'"test" is not the worker', strict.stdout)
+            mixed = run("validate", "--strict", odd, bad, good)
+            self.assertEqual(mixed.returncode, 3)
+            self.assertEqual(len(mixed.stdout.splitlines()), 3)
+            self.assertEqual(run("validate", bad, "/nonexistent").returncode, 4)
 
     def test_validate_prints_json(self):
-        odd, bad = VECTORS / "a_field_version.bin", VECTORS / "b_seed_pack_unpack.bin"
-        result = run("validate", "--json", odd, bad)
+        odd, other = VECTORS / "a_field_version.bin", VECTORS / "b_kv_universal_tp_ls1.bin"
+        result = run("validate", "--json", odd, other, "-", stdin=b"1")
         self.assertEqual(result.returncode, 3)
         document = json.loads(result.stdout)
         self.assertEqual(document[0], {
             "file": str(odd), "ok": True, "format": "A", "error": None,
             "lint": ["agent_name_mismatch", "version_unsupported", "version_zero"]})
-        self.assertEqual([document[1][key] for key in ("ok", "format", "lint")], [False, None, []])
-        self.assertIn(" at ", document[1]["error"])
+        self.assertEqual((document[1]["format"], document[1]["lint"]),
+                         ("B", ["layer_separate_order"]))
+        self.assertEqual([document[2][key] for key in ("ok", "format", "lint")], [False, None, []])
+        self.assertIn(" at ", document[2]["error"])
 
     def test_one_byte_elements_are_reported_and_not_refused(self):
         row = next(r for r in rows("vectors.json") if r["name"] == "a_block_dim_first")
@@ -145,7 +177,7 @@ class Messages(unittest.TestCase):
         self.refused(run("encode", "/nonexistent"), 4)
         for words in ([], ["frob"], ["inspect"], ["inspect", "a", "b"], ["validate"],
                       ["inspect", "--format", "z", "x"], ["inspect", "--frob", "x"],
-                      ["encode", "--format", "b"], ["encode", "--format"]):
+                      ["encode", "--format", "z"], ["encode", "--format"]):
             with self.subTest(words):
                 self.refused(run(*words), 2)
         self.assertIn(b"frob", run("frob").stderr)
@@ -209,8 +241,26 @@ class Encode(unittest.TestCase):
             json.dump({"format": "B", "value": self.value}, file)
             file.flush()
             self.assertEqual(run("encode", "--format", "a", file.name).stdout, self.message)
-            self.assertEqual(run("encode", file.name).returncode, 3)
-        self.refused({"format": "B", "value": self.value}, 'format: "B"')
+            # Nothing is said of the inside of a block in either format, so nothing is lost.
+            b = run("encode", file.name).stdout
+        self.assertEqual(json.loads(run("inspect", "--json", "-", stdin=b).stdout)["format"], "B")
+        self.refused({"format": "Z", "value": self.value}, 'format: "Z"')
+
+    def test_refuses_what_the_other_format_cannot_carry(self):
+        config = ["layouts", 0, "layout", "layout_config"]
+        details = ["layouts", 0, "layout", "layout_type_details", "FullyContiguous"]
+        path = "layouts[0].layout"
+        for steps, value, word, message in (
+                (config + ["inner_shape"], "NHD", "b", f'{path}.layout_config.inner_shape: "NHD"'),
+                (config + ["num_heads"], 8, "a", f"{path}.layout_config.num_heads: 8"),
+                (["layouts", 0, "logical_type"], "G2", "a", 'layouts[0].logical_type: "G2"'),
+                (["layouts", 0, "logical_type"], "G5", "b", 'layouts[0].logical_type: "G5"'),
+                (details + ["kv_block_layout"], "OperationalNHD", "a",
+                 f"{path}.layout_type_details.FullyContiguous.kv_block_layout: "),
+                (details + ["kv_block_layout"], {"Custom": ["Head"]}, "b",
+                 f"{path}.layout_type_details.FullyContiguous.kv_block_layout: Custom without")):
+            with self.subTest(steps, format=word):
+                self.refused(self.changed(steps, value), message, "--format", word)
 
     def test_names_the_field_that_is_wrong(self):
         config = ["layouts", 0, "layout", "layout_config"]
@@ -223,7 +273,8 @@ class Encode(unittest.TestCase):
                 ("num_blocks", str(2**64), f"{path}.num_blocks: "),
                 ("num_blocks", " 2", f"{path}.num_blocks: text is not a plain integer"),
                 ("inner_shape", "nhd", f"{path}.inner_shape: "),
-                ("num_heads", 8, f"{path}.num_heads: unknown")):
+                ("num_heads", 8, f"{path}.num_heads: 8, for which the format has no place"),
+                ("frob", 8, f"{path}.frob: unknown")):
             with self.subTest(key=key, value=value):
                 self.refused(self.changed(config + [key], value), message)
         for steps, value, message in (
@@ -236,7 +287,7 @@ class Encode(unittest.TestCase):
                 (["nixl_metadata"], {"length": 5, "sha256": "00"}, "nixl_metadata: not text"),
                 (["layouts"], 7, "layouts: not an array"),
                 (["layouts", 0], 7, "layouts[0]: not an object"),
-                (["layouts", 0, "logical_type"], "G2", "layouts[0].logical_type: unknown"),
+                (["layouts", 0, "frob"], "G2", "layouts[0].frob: unknown"),
                 (["layouts", 0, "layout"], [], "layouts[0].layout: not an object"),
                 (["layouts", 0, "handle", "raw"], "00", "layouts[0].handle.raw: 2 hex digits of"),
                 (["layouts", 0, "handle"], {"worker_id": 1, "layout_id": 65536},

@@ -38,9 +38,9 @@ class PullTest(unittest.TestCase):
     def setUpClass(cls):
         cls.tool = Tool(BINARY)
         for layout, order in itertools.product(LAYOUTS, ("nhd", "hnd")):
-            cls.tool.start(
-                f"{layout}-{order}", "--layout", layout, "--order", order, "--num-blocks", "6"
-            )
+            options = ("--layout", layout, "--order", order, "--num-blocks", "6")
+            cls.tool.start(f"{layout}-{order}", *options, "--publish", "a")
+            cls.tool.start(f"{layout}-{order}-b", *options)
         cls.right = expected()
         cls.bytes = cls.right.expected()
 
@@ -99,6 +99,25 @@ class PullTest(unittest.TestCase):
                 self.assertEqual(report["assumed"], "heads=8")
                 right += 1
         print(f"{refused} pairs of unlike order refused; {right} right with heads=8")
+
+    def test_other_order_works_when_the_message_tells_heads(self):
+        right = 0
+        for source, destination, order in itertools.product(LAYOUTS, LAYOUTS, ("nhd", "hnd")):
+            other = "hnd" if order == "nhd" else "nhd"
+            with self.subTest(source=source, destination=destination, order=order):
+                _, data = self.dump_of(
+                    *("--peer", f"{source}-{order}-b", "--blocks", "5,2:1,0"),
+                    *("--layout", destination, "--order", other),
+                )
+                self.check_dump(data)
+                right += 1
+        print(f"{right} pairs of unlike order right with the heads that format B tells")
+        for assumed, code in (("heads=8", 0), ("heads=4", 3)):
+            code_found, _, err = self.tool.pull(
+                "--peer", "fc-nhd-b", "--blocks", "0:0", "--assume", assumed
+            )
+            self.assertEqual(code_found, code, err)
+        self.assertIn("num_heads 4, the message says 8", err)
 
     def test_layers_seed_and_pages(self):
         report, data = self.dump_of("--peer", "ls2-nhd", "--blocks", "5,2:1,0", "--layers", "3:7")

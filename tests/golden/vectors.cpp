@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <set>
 
 #include "kvferry/wire/lint.hpp"
@@ -41,16 +42,21 @@ Json handle_value(LayoutHandle handle) {
       {"display", "LayoutHandle(worker=" + worker + ", layout=" + std::to_string(layout) + ")"}};
 }
 
-Json config_value(const layout::LayoutConfig& config) {
+Json config_value(const layout::LayoutConfig& config, bool is_b) {
   const std::array<const char*, 3> shapes{"Unknown", "NHD", "HND"};
-  return {{"num_blocks", integer(config.num_blocks)},
-          {"num_layers", integer(config.num_layers)},
-          {"outer_dim", integer(config.outer_dim)},
-          {"page_size", integer(config.page_size)},
-          {"inner_dim", integer(config.inner_dim)},
-          {"alignment", integer(config.alignment)},
-          {"dtype_width_bytes", integer(config.dtype_width_bytes)},
-          {"inner_shape", shapes.at(static_cast<std::size_t>(config.inner_shape))}};
+  Json value{{"num_blocks", integer(config.num_blocks)},
+             {"num_layers", integer(config.num_layers)},
+             {"outer_dim", integer(config.outer_dim)},
+             {"page_size", integer(config.page_size)},
+             {"inner_dim", integer(config.inner_dim)},
+             {"alignment", integer(config.alignment)},
+             {"dtype_width_bytes", integer(config.dtype_width_bytes)}};
+  if (is_b) {
+    value["num_heads"] = config.num_heads ? integer(*config.num_heads) : Json{};
+  } else {
+    value["inner_shape"] = shapes.at(static_cast<std::size_t>(config.inner_shape));
+  }
+  return value;
 }
 
 Json location_value(StorageKind location) {
@@ -63,13 +69,47 @@ Json location_value(StorageKind location) {
   return nullptr;
 }
 
+Json order_value(const KvBlockLayout& order) {
+  const std::array<const char*, 6> names{"UniversalTP",    "UniversalPP", "OperationalHND",
+                                         "OperationalNHD", "Custom",      "Unknown"};
+  const std::array<const char*, 4> dims{"Layer", "Outer", "Page", "Head"};
+  const std::string name = names.at(static_cast<std::size_t>(order.type));
+  if (order.type != KvBlockLayout::Type::kCustom) {
+    return name;
+  }
+  Json axes = Json::array();
+  for (const BlockDim dim : order.custom) {
+    axes.push_back(dims.at(static_cast<std::size_t>(dim)));
+  }
+  return {{name, axes}};
+}
+
 Json details_value(const LayoutTypeDetails& details) {
   const std::array<const char*, 2> dims{"BlockIsFirstDim", "BlockIsSecondDim"};
+  Json value;
+  std::string name;
+  std::optional<KvBlockLayout> order;
   if (const auto* separate = std::get_if<LayerSeparateDetails>(&details)) {
-    const char* dim = dims.at(static_cast<std::size_t>(separate->block_dim));
-    return {{"LayerSeparate", {{"block_dim", dim}}}};
+    name = "LayerSeparate";
+    value["block_dim"] = dims.at(static_cast<std::size_t>(separate->block_dim));
+    order = separate->kv_block_layout;
+  } else {
+    name = "FullyContiguous";
+    value["block_format"] = "Operational";
+    order = std::get<FullyContiguousDetails>(details).kv_block_layout;
   }
-  return {{"FullyContiguous", {{"block_format", "Operational"}}}};
+  if (order) {
+    value["kv_block_layout"] = order_value(*order);
+  }
+  return {{name, value}};
+}
+
+/// The member of a layout that only format B has.
+void add_logical_type(Json& layout, const std::optional<LogicalType>& type) {
+  const std::array<const char*, 4> names{"G1", "G2", "G3", "G4"};
+  if (type) {
+    layout["logical_type"] = names.at(static_cast<std::size_t>(*type));
+  }
 }
 
 Json regions_value(std::span<const Region> regions) {
@@ -105,14 +145,18 @@ Bytes read_message(const std::string& name) {
   return {bytes.begin(), bytes.end()};
 }
 
-std::vector<Json> rows_of_format_a(const Json& rows) {
+std::vector<Json> rows_of(MessageFormat format, const Json& rows) {
   std::vector<Json> found;
   for (const Json& row : rows) {
-    if (row.at("format") == "A") {
+    if (row.at("format") == (format == MessageFormat::kA ? "A" : "B")) {
       found.push_back(row);
     }
   }
   return found;
+}
+
+std::string name_of_format(const ::testing::TestParamInfo<MessageFormat>& test) {
+  return std::string{to_string(test.param)};
 }
 
 Bytes from_hex(const std::string& text) {
@@ -128,15 +172,17 @@ Json value_of(const RdmaLayoutDescriptors& message) {
   for (const LocalLayoutDescriptor& local : message.layouts) {
     const LayoutDescriptor& layout = local.layout;
     const NixlMetadata& nixl = layout.nixl_metadata;
-    layouts.push_back(
+    Json value(
         {{"handle", handle_value(local.handle)},
          {"layout",
           {{"version", integer(layout.version)},
-           {"layout_config", config_value(layout.layout_config)},
+           {"layout_config", config_value(layout.layout_config, local.logical_type.has_value())},
            {"location", location_value(layout.location)},
            {"nixl_metadata", nixl_value(nixl.agent_name, nixl.mem_type, nixl.device_id)},
            {"memory_descriptors", regions_value(layout.memory_descriptors)},
            {"layout_type_details", details_value(layout.layout_type_details)}}}});
+    add_logical_type(value, local.logical_type);
+    layouts.push_back(std::move(value));
   }
   return {{"worker_address",
            {{"worker_id", std::to_string(message.worker_address.worker_id.value())},
@@ -146,17 +192,20 @@ Json value_of(const RdmaLayoutDescriptors& message) {
 }
 
 Json value_of(const MessageView& view) {
+  const bool is_b = view.format == MessageFormat::kB;
   Json layouts = Json::array();
   for (const LocalLayoutView& layout : view.layouts) {
-    layouts.push_back(
+    Json value(
         {{"handle", handle_value(layout.handle)},
          {"layout",
           {{"version", integer(layout.version)},
-           {"layout_config", config_value(layout.layout_config)},
+           {"layout_config", config_value(layout.layout_config, is_b)},
            {"location", location_value(layout.location)},
            {"nixl_metadata", nixl_value(layout.agent_name, layout.mem_type, layout.device_id)},
            {"memory_descriptors", regions_value(view.regions_of(layout))},
            {"layout_type_details", details_value(layout.layout_type_details)}}}});
+    add_logical_type(value, is_b ? std::optional{layout.logical_type} : std::nullopt);
+    layouts.push_back(std::move(value));
   }
   return {{"worker_address",
            {{"worker_id", std::to_string(view.worker_id.value())},

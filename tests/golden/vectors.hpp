@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -22,8 +24,11 @@ using Bytes = std::vector<std::byte>;
 /// The message file of that name.
 [[nodiscard]] Bytes read_message(const std::string& name);
 
-/// The rows of a JSON array that are about format A.
-[[nodiscard]] std::vector<Json> rows_of_format_a(const Json& rows);
+/// The rows of a JSON array that are about one format.
+[[nodiscard]] std::vector<Json> rows_of(MessageFormat format, const Json& rows);
+
+/// How a test of one format is called.
+[[nodiscard]] std::string name_of_format(const ::testing::TestParamInfo<MessageFormat>& test);
 
 [[nodiscard]] Bytes from_hex(const std::string& text);
 

@@ -37,7 +37,8 @@ class ReadPeer : public ::testing::Test {
       LocalLayout local;
       local.handle = {WorkerId{7}, LayoutId{static_cast<std::uint16_t>(caches_.size())}};
       local.physical = caches_.back().physical();
-      said_.push_back(describe(local, "prefill-7"));
+      said_.push_back(describe(local, "prefill-7", wire::MessageFormat::kA));
+      said_in_b_.push_back(describe(local, "prefill-7", wire::MessageFormat::kB));
     }
   }
 
@@ -51,8 +52,65 @@ class ReadPeer : public ::testing::Test {
   }
 
   std::vector<GuardedCache> caches_;
+  [[nodiscard]] Result<std::shared_ptr<Peer>> read_in_b(const Assumptions& assume = {}) const {
+    const auto packed = SerializedLayout::pack({WorkerId{7}, "prefill-7"}, kBlob, said_in_b_,
+                                               wire::MessageFormat::kB);
+    EXPECT_THAT(packed, IsOk());
+    return read_peer(*packed, assume, wire::WireLimits{});
+  }
+  /// The order that layout `index` is said to have in format B.
+  void say_order(std::size_t index, wire::KvBlockLayout::Type type) {
+    std::visit(
+        [type](auto& details) {
+          details.kv_block_layout = wire::KvBlockLayout{type, {}};
+        },
+        said_in_b_[index].layout.layout_type_details);
+  }
+
   std::vector<wire::LocalLayoutDescriptor> said_;
+  std::vector<wire::LocalLayoutDescriptor> said_in_b_;
 };
+
+TEST_F(ReadPeer, FormatBMakesTheSameViewAsTheOwnersOwn) {
+  for (const Assumptions& assume : {Assumptions{}, Assumptions{InnerShape::kNhd, 2}}) {
+    const auto peer = read_in_b(assume);
+    ASSERT_THAT(peer, IsOk());
+    for (std::size_t i = 0; i < 3; ++i) {
+      const RemoteLayout& layout = (*peer)->layouts.at(said_[i].handle);
+      EXPECT_EQ(compatible(layout.view, caches_[i].view()).verdict, layout::Verdict::kIdentical);
+    }
+  }
+  EXPECT_EQ(said_in_b_[0].logical_type, wire::LogicalType::kG2);
+  EXPECT_THAT(read_in_b({InnerShape::kHnd, std::nullopt}),
+              FailsWith(ErrorCode::kInvalidArgument, "assumed order HND, the message says NHD"));
+  EXPECT_THAT(read_in_b({std::nullopt, 4}),
+              FailsWith(ErrorCode::kInvalidArgument, "assumed num_heads 4, the message says 2"));
+}
+
+TEST_F(ReadPeer, WhatFormatBLeavesUnknownStaysOpaque) {
+  for (std::size_t i = 0; i < 3; ++i) {
+    say_order(i, wire::KvBlockLayout::Type::kUnknown);  // As the original's builder does.
+  }
+  const auto peer = read_in_b();
+  ASSERT_THAT(peer, IsOk());
+  EXPECT_TRUE((*peer)->layouts.at(said_[0].handle).view.is_opaque());
+  const auto known = read_in_b({InnerShape::kNhd, std::nullopt});
+  ASSERT_THAT(known, IsOk());
+  EXPECT_FALSE((*known)->layouts.at(said_[0].handle).view.is_opaque());
+}
+
+TEST_F(ReadPeer, RefusesOrdersThatCannotBeMoved) {
+  // Regions of one layer each cannot have such an order; the original takes it for unknown.
+  say_order(1, wire::KvBlockLayout::Type::kUniversalTp);
+  EXPECT_THAT(read_in_b(), IsOk());
+  say_order(0, wire::KvBlockLayout::Type::kUniversalPp);
+  EXPECT_THAT(read_in_b(), FailsWith(ErrorCode::kIncompatible, "kv_block_layout: UniversalPP"));
+}
+
+TEST_F(ReadPeer, RefusesHeadsThatDoNotDivideTheRow) {
+  said_in_b_[2].layout.layout_config.num_heads = 3;
+  EXPECT_THAT(read_in_b(), FailsWith(ErrorCode::kCorrupt, "num_heads"));
+}
 
 TEST_F(ReadPeer, TakesOverWhatTheMessageSays) {
   const auto peer = read();
@@ -126,7 +184,7 @@ TEST_F(ReadPeer, TakesElementsOfOneByteWhichTheOriginalDoesNot) {
   LocalLayout local;
   local.handle = LayoutHandle{WorkerId{7}, LayoutId{0}};
   local.physical = cache.physical();
-  said_ = {describe(local, "prefill-7")};
+  said_ = {describe(local, "prefill-7", wire::MessageFormat::kA)};
   const auto peer = read();
   ASSERT_THAT(peer, IsOk());
   EXPECT_EQ((*peer)->layouts.at(local.handle).view.element_bytes(), 1U);

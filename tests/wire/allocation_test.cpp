@@ -41,18 +41,34 @@ TEST(DecodeView, AllocatesAtMostTwice) {
   for (const auto& [layouts, layers] :
        std::vector<std::pair<std::size_t, std::size_t>>{{0, 0}, {1, 1}, {8, 80}, {1000, 80}}) {
     const RdmaLayoutDescriptors message = large_message(layouts, layers);
-    const Bytes bytes =
-        encode_owned(message.worker_address, message.nixl_metadata, message.layouts);
+    const Bytes bytes = encode_owned(message.worker_address, message.nixl_metadata, message.layouts,
+                                     MessageFormat::kA);
     const Counts made = decoding(bytes, true);
     EXPECT_LE(made.allocations, 2U);
     EXPECT_LE(made.bytes, layouts * (sizeof(LocalLayoutView) + layers * sizeof(Region)));
   }
 }
 
+TEST(DecodeView, AllocatesAtMostTwiceWhateverTheFormatAndTheNames) {
+  for (const MessageFormat format : {MessageFormat::kA, MessageFormat::kB}) {
+    for (const std::string_view name : {"worker-7", "another"}) {
+      RdmaLayoutDescriptors message = large_message(100, 80);
+      for (LocalLayoutDescriptor& local : message.layouts) {
+        local.layout.layout_config.inner_shape = layout::InnerShape::kUnknown;
+        local.layout.nixl_metadata.agent_name = name;
+      }
+      const Bytes bytes =
+          encode_owned(message.worker_address, message.nixl_metadata, message.layouts, format);
+      EXPECT_LE(decoding(bytes, true).allocations, 2U) << to_string(format) << ' ' << name;
+    }
+  }
+}
+
 TEST(Pack, AllocatesOnce) {
   const RdmaLayoutDescriptors message = large_message(100, 80);
   counts() = Counts{.on = true};
-  const Bytes bytes = encode_owned(message.worker_address, message.nixl_metadata, message.layouts);
+  const Bytes bytes = encode_owned(message.worker_address, message.nixl_metadata, message.layouts,
+                                   MessageFormat::kA);
   counts().on = false;
   EXPECT_EQ(counts().allocations, 1U);
   EXPECT_EQ(counts().bytes, bytes.size());

@@ -198,6 +198,28 @@ TEST(BincodeReader, RefusesVariantsPastTheLast) {
   EXPECT_EQ(describe(past.failure()), "variant 3 of 3");
 }
 
+TEST(BincodeReader, ReadsTheTagOfAnOptionAsARawByte) {
+  for (const auto& [hex, there] : {std::pair{"00", false}, std::pair{"01", true}}) {
+    const Bytes bytes = from_hex(hex);
+    Reader reader{bytes};
+    bool told = !there;
+    EXPECT_TRUE(reader.option(told));
+    EXPECT_EQ(told, there);
+    EXPECT_TRUE(reader.finish());
+  }
+  for (const char* const hex : {"02", "fa", "fb0000", "fb0100", "ff"}) {
+    const Bytes bytes = from_hex(hex);
+    Reader reader{bytes};
+    bool told = false;
+    EXPECT_FALSE(reader.option(told));
+    EXPECT_EQ(reader.failure().problem, Problem::kOption);
+  }
+  Reader empty{std::span<const std::byte>{}};
+  bool told = false;
+  EXPECT_FALSE(empty.option(told));
+  EXPECT_EQ(empty.failure().problem, Problem::kEnd);
+}
+
 TEST(BincodeReader, ChecksCountsAgainstWhatIsLeftAndTheLimit) {
   const Bytes bytes = from_hex("03 0000 0000 00");
   std::size_t elements{0};

@@ -20,7 +20,8 @@ using samples::shortest;
 using samples::to_hex;
 
 std::string encoded(const RdmaLayoutDescriptors& message) {
-  return to_hex(encode_owned(message.worker_address, message.nixl_metadata, message.layouts));
+  return to_hex(encode_owned(message.worker_address, message.nixl_metadata, message.layouts,
+                             MessageFormat::kA));
 }
 
 constexpr std::uint64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
@@ -186,8 +187,8 @@ TEST(Encoder, WritesLengthsAtTheirBoundaries) {
 
 TEST(Encoder, WritesAViewAsItWritesWhatOwns) {
   for (const RdmaLayoutDescriptors& message : {samples::seed_message(), samples::clean_message()}) {
-    const Bytes bytes =
-        encode_owned(message.worker_address, message.nixl_metadata, message.layouts);
+    const Bytes bytes = encode_owned(message.worker_address, message.nixl_metadata, message.layouts,
+                                     MessageFormat::kA);
     const auto view = decode_view(bytes);
     ASSERT_TRUE(view);
     EXPECT_EQ(encode(*view), bytes);

@@ -17,7 +17,8 @@ namespace {
 using Message = RdmaLayoutDescriptors;
 
 std::vector<Lint> lint_of(const Message& message) {
-  const auto bytes = encode_owned(message.worker_address, message.nixl_metadata, message.layouts);
+  const auto bytes = encode_owned(message.worker_address, message.nixl_metadata, message.layouts,
+                                  MessageFormat::kA);
   const auto view = decode_view(bytes);
   EXPECT_TRUE(view);
   return view ? lint(*view) : std::vector<Lint>{};

@@ -13,8 +13,9 @@ namespace {
 void add_inspect(CLI::App& command, InspectOptions& options) {
   command.description("Says what a message holds: format, worker, layouts, regions, sizes.");
   command.add_option("FILE", options.file, "The message; - is standard input")->required();
-  command.add_option("--format", "What the message is in: auto or a")
-      ->check(CLI::IsMember({"auto", "a"}));
+  command.add_option("--format", options.format, "What the message is in: auto, a or b")
+      ->check(CLI::IsMember({"auto", "a", "b"}))
+      ->capture_default_str();
   add_json(command, options.json);
   command.footer("Example: kvferry inspect --json worker-7.a | jq .value.layouts[0].layout");
 }
@@ -22,11 +23,9 @@ void add_inspect(CLI::App& command, InspectOptions& options) {
 void add_encode(CLI::App& command, EncodeOptions& options) {
   command.description("Writes the message that a document of inspect --json describes.");
   command.add_option("FILE", options.file, "The JSON document; - is standard input, the default");
-  CLI::Option* format =
-      command.add_option("--format", "What to write: a, whatever the document says")
-          ->check(CLI::IsMember({"a"}));
-  command.parse_complete_callback(
-      [format, &options] { options.format_given = format->count() > 0; });
+  command
+      .add_option("--format", options.format, "What to write: a or b, whatever the document says")
+      ->check(CLI::IsMember({"a", "b"}));
   command.footer(
       "The bytes go to standard output. Of the document only `value` is needed, and of handles "
       "there\n"

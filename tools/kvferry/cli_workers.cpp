@@ -32,7 +32,8 @@ void add_worker(CLI::App& command, WorkerOptions& options) {
   command.add_option("--access", options.node.access, "What peers may do: none, read, read-write")
       ->check(CLI::IsMember({"none", "read", "read-write"}))
       ->capture_default_str();
-  command.add_option("--publish", "Formats of the message: a")->check(CLI::IsMember({"a"}));
+  command.add_option("--publish", options.publish, "Formats of the message: a, b")
+      ->capture_default_str();
   command.footer(
       "Prints `ready NAME` once peers can find it.\n"
       "Example: kvferry worker --name prefill --layout fc --num-blocks 256");

@@ -15,6 +15,7 @@ namespace kvferry::tool {
 /// Which file to read: "-" is standard input.
 struct InspectOptions {
   std::string file{};
+  std::string format{"auto"};  ///< or "a", "b"
   bool json{false};
 };
 
@@ -23,7 +24,7 @@ int run_inspect(const InspectOptions& options);
 
 struct EncodeOptions {
   std::string file{"-"};
-  bool format_given{false};  ///< --format a: whatever the document says
+  std::string format{"auto"};  ///< what the document says; or "a", "b", whatever it says
 };
 
 /// Writes the message that a document of `inspect --json` describes to stdout.
@@ -63,7 +64,8 @@ int run_peers(const PeersOptions& options);
 
 struct WorkerOptions {
   NodeOptions node{};
-  std::string exchange{};  ///< empty: the default of this user
+  std::string exchange{};      ///< empty: the default of this user
+  std::string publish{"a,b"};  ///< formats
 };
 
 /// Runs a worker that owns a layout, until SIGINT or SIGTERM.

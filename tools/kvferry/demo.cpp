@@ -203,10 +203,11 @@ Outcome<Demo> run() {
   const auto begin = std::chrono::steady_clock::now();
   KVFERRY_ASSIGN_OR_RETURN(const TemporaryDirectory directory, TemporaryDirectory::create());
   const std::string exchange_name = "dir:" + directory.path();
-  KVFERRY_ASSIGN_OR_RETURN(const Child prefill,
-                           Child::start({"worker", "--name", "prefill", "--exchange", exchange_name,
-                                         "--geometry", std::string{kGeometry}, "--layout", "fc",
-                                         "--num-blocks", std::to_string(kBlocks)}));
+  KVFERRY_ASSIGN_OR_RETURN(
+      const Child prefill,
+      Child::start({"worker", "--name", "prefill", "--exchange", exchange_name, "--geometry",
+                    std::string{kGeometry}, "--layout", "fc", "--num-blocks",
+                    std::to_string(kBlocks), "--publish", "a"}));
   KVFERRY_RETURN_IF_ERROR(
       prefill.wait_for_line("ready prefill", deadline_after(begin, kStepDeadline)));
   KVFERRY_ASSIGN_OR_RETURN(const auto exchange, open_exchange(exchange_name));

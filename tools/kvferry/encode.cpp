@@ -15,10 +15,11 @@ constexpr std::size_t kDocumentBytesMax = std::size_t{256} << 20;
 Result<void> encode(const EncodeOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const auto bytes, read_input(options.file, kDocumentBytesMax));
   const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-  KVFERRY_ASSIGN_OR_RETURN(const auto message, message_of(text, options.format_given));
+  KVFERRY_ASSIGN_OR_RETURN(const Described described, message_of(text, format_of(options.format)));
+  const wire::RdmaLayoutDescriptors& message = described.message;
   KVFERRY_ASSIGN_OR_RETURN(
-      const auto packed,
-      wire::SerializedLayout::pack(message.worker_address, message.nixl_metadata, message.layouts));
+      const auto packed, wire::SerializedLayout::pack(message.worker_address, message.nixl_metadata,
+                                                      message.layouts, described.format));
   print({reinterpret_cast<const char*>(packed.as_bytes().data()), packed.len()});
   return {};
 }

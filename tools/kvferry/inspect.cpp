@@ -15,12 +15,19 @@
 namespace kvferry::tool {
 namespace {
 
-/// Without layouts, the bytes are the same in formats A and B.
-bool is_ambiguous(const wire::MessageView& view) { return view.layouts.empty(); }
+/// The order of a block's inside, as the message's format says it.
+std::string order_text(const wire::LocalLayoutView& layout) {
+  const auto& order = wire::kv_block_layout_of(layout.layout_type_details);
+  return std::string{order ? to_string(order->type) : to_string(layout.layout_config.inner_shape)};
+}
+
+std::string heads_text(const layout::LayoutConfig& config) {
+  return config.num_heads ? std::to_string(*config.num_heads) : "-";
+}
 
 std::string layouts_text(const wire::MessageView& view) {
   Table table{{"layout", "where", "arrangement", "blocks", "layers", "outer", "page", "inner",
-               "dtype", "order", "regions", "size"}};
+               "dtype", "heads", "order", "regions", "size"}};
   for (const wire::LocalLayoutView& layout : view.layouts) {
     const layout::LayoutConfig& config = layout.layout_config;
     table.add_row({std::to_string(layout.handle.layout_id().value()), to_string(layout.location),
@@ -28,7 +35,7 @@ std::string layouts_text(const wire::MessageView& view) {
                    std::to_string(config.num_blocks), std::to_string(config.num_layers),
                    std::to_string(config.outer_dim), std::to_string(config.page_size),
                    std::to_string(config.inner_dim), std::to_string(config.dtype_width_bytes),
-                   std::string{to_string(config.inner_shape)}, std::to_string(layout.regions_count),
+                   heads_text(config), order_text(layout), std::to_string(layout.regions_count),
                    human_bytes(config.required_bytes())});
   }
   return table.to_string();
@@ -44,7 +51,7 @@ std::string lint_text(const std::vector<wire::Lint>& lints) {
 }
 
 void print_text(const wire::MessageView& view, std::size_t bytes, bool canonical) {
-  print(fmt::format("format   A{}, {}, {}\n", is_ambiguous(view) ? " or B" : "",
+  print(fmt::format("format   {}, {}, {}\n", view.is_ambiguous ? "A or B" : to_string(view.format),
                     canonical ? "canonical" : "not canonical", human_bytes(bytes)));
   print(fmt::format("worker   {}, agent {}\n", view.worker_id.value(),
                     printable(view.nixl_agent_name)));
@@ -61,11 +68,14 @@ void print_text(const wire::MessageView& view, std::size_t bytes, bool canonical
 Result<void> inspect(const InspectOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const auto bytes,
                            read_input(options.file, wire::WireLimits{}.message_bytes));
-  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView view, wire::decode_view(bytes));
-  const bool canonical = wire::is_canonical(bytes);
+  const auto format = format_of(options.format);
+  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView view, format
+                                                             ? wire::decode_view_as(*format, bytes)
+                                                             : wire::decode_view(bytes));
+  const bool canonical = wire::is_canonical(view, bytes);
   if (options.json) {
-    print_json({{"format", "A"},
-                {"ambiguous", is_ambiguous(view)},
+    print_json({{"format", to_string(view.format)},
+                {"ambiguous", view.is_ambiguous},
                 {"canonical", canonical},
                 {"bytes", bytes.size()},
                 {"lint", lint_names(lint(view))},

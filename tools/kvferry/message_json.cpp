@@ -20,6 +20,8 @@ namespace {
 
 using nlohmann::json;
 using nlohmann::ordered_json;
+using wire::LogicalType;
+using wire::MessageFormat;
 
 constexpr std::uint64_t kMax64 = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t kExactInDouble = 1ULL << 53U;  // what every JSON reader keeps
@@ -61,22 +63,45 @@ ordered_json location_json(StorageKind location) {
   return nullptr;
 }
 
-ordered_json config_json(const layout::LayoutConfig& config) {
-  return {{"num_blocks", integer(config.num_blocks)},
-          {"num_layers", integer(config.num_layers)},
-          {"outer_dim", integer(config.outer_dim)},
-          {"page_size", integer(config.page_size)},
-          {"inner_dim", integer(config.inner_dim)},
-          {"alignment", integer(config.alignment)},
-          {"dtype_width_bytes", integer(config.dtype_width_bytes)},
-          {"inner_shape", to_string(config.inner_shape)}};
+ordered_json config_json(const layout::LayoutConfig& config, MessageFormat format) {
+  ordered_json value{{"num_blocks", integer(config.num_blocks)},
+                     {"num_layers", integer(config.num_layers)},
+                     {"outer_dim", integer(config.outer_dim)},
+                     {"page_size", integer(config.page_size)},
+                     {"inner_dim", integer(config.inner_dim)},
+                     {"alignment", integer(config.alignment)},
+                     {"dtype_width_bytes", integer(config.dtype_width_bytes)}};
+  if (format == MessageFormat::kA) {
+    value["inner_shape"] = to_string(config.inner_shape);
+  } else {
+    value["num_heads"] = config.num_heads ? integer(*config.num_heads) : ordered_json(nullptr);
+  }
+  return value;
+}
+
+ordered_json order_json(const wire::KvBlockLayout& order) {
+  if (order.type != wire::KvBlockLayout::Type::kCustom) {
+    return to_string(order.type);
+  }
+  ordered_json axes = ordered_json::array();
+  for (const wire::BlockDim dim : order.custom) {
+    axes.push_back(to_string(dim));
+  }
+  return {{to_string(order.type), std::move(axes)}};
 }
 
 ordered_json details_json(const wire::LayoutTypeDetails& details) {
-  if (const auto* separate = std::get_if<wire::LayerSeparateDetails>(&details)) {
-    return {{"LayerSeparate", {{"block_dim", wire::variant_name(separate->block_dim)}}}};
+  const auto* separate = std::get_if<wire::LayerSeparateDetails>(&details);
+  ordered_json value;
+  if (separate != nullptr) {
+    value["block_dim"] = wire::variant_name(separate->block_dim);
+  } else {
+    value["block_format"] = to_string(wire::BlockFormat::kOperational);
   }
-  return {{"FullyContiguous", {{"block_format", to_string(wire::BlockFormat::kOperational)}}}};
+  if (const auto& order = wire::kv_block_layout_of(details)) {
+    value["kv_block_layout"] = order_json(*order);
+  }
+  return {{separate != nullptr ? "LayerSeparate" : "FullyContiguous", std::move(value)}};
 }
 
 ordered_json layout_json(const wire::MessageView& view, const wire::LocalLayoutView& layout) {
@@ -85,7 +110,7 @@ ordered_json layout_json(const wire::MessageView& view, const wire::LocalLayoutV
     regions.push_back({{"addr", integer(region.address)}, {"size", integer(region.size_bytes)}});
   }
   return {{"version", layout.version},
-          {"layout_config", config_json(layout.layout_config)},
+          {"layout_config", config_json(layout.layout_config, view.format)},
           {"location", location_json(layout.location)},
           {"nixl_metadata",
            {{"agent_name", layout.agent_name},
@@ -232,23 +257,66 @@ void make_plain(json& object, std::string_view key) {
   }
 }
 
+/// Takes `key` out of `object` when it says `nothing`; refuses it when it says anything, for which
+/// the format has no place.
+Result<void> take_out(json& object, const std::string& key, const json& nothing,
+                      const std::string& path) {
+  const auto found = object.find(key);
+  if (found == object.end()) {
+    return {};
+  }
+  if (*found != nothing) {
+    return wrong(fmt::format("{}.{}", path, key),
+                 fmt::format("{}, for which the format has no place", found->dump()));
+  }
+  object.erase(found);
+  return {};
+}
+
+/// Refuses what the other format says of the inside of a block and `format` cannot.
+Result<void> take_out_the_other_formats(json& layout, MessageFormat format,
+                                        const std::string& path) {
+  const auto config = layout.find("layout_config");
+  if (config == layout.end() || !config->is_object()) {
+    return {};
+  }
+  if (format == MessageFormat::kB) {
+    return take_out(*config, "inner_shape", "Unknown", path + ".layout_config");
+  }
+  KVFERRY_RETURN_IF_ERROR(take_out(*config, "num_heads", nullptr, path + ".layout_config"));
+  const auto details = layout.find("layout_type_details");
+  if (details == layout.end() || !details->is_object()) {
+    return {};
+  }
+  for (auto& [name, value] : details->items()) {
+    if (value.is_object()) {
+      KVFERRY_RETURN_IF_ERROR(take_out(value, "kv_block_layout", "Unknown",
+                                       fmt::format("{}.layout_type_details.{}", path, name)));
+    }
+  }
+  return {};
+}
+
 /// Reads a layout with the library's reader of layouts, after refusing unknown keys, which that
 /// reader passes over.
-Result<wire::LayoutDescriptor> read_layout(json node, const std::string& path) {
+Result<wire::LayoutDescriptor> read_layout(json node, MessageFormat format,
+                                           const std::string& path) {
   KVFERRY_RETURN_IF_ERROR(check_keys(node,
                                      {"version", "layout_config", "location", "nixl_metadata",
                                       "memory_descriptors", "layout_type_details"},
                                      path));
+  KVFERRY_RETURN_IF_ERROR(take_out_the_other_formats(node, format, path));
   make_plain(node, "version");
   if (const auto config = node.find("layout_config"); config != node.end()) {
     KVFERRY_RETURN_IF_ERROR(
         check_keys(*config,
                    {"num_blocks", "num_layers", "outer_dim", "page_size", "inner_dim", "alignment",
-                    "dtype_width_bytes", "inner_shape"},
+                    "dtype_width_bytes", format == MessageFormat::kA ? "inner_shape" : "num_heads"},
                    path + ".layout_config"));
     for (const std::string_view key : kConfigIntegers) {
       make_plain(*config, key);
     }
+    make_plain(*config, "num_heads");
   }
   if (const auto location = node.find("location"); location != node.end()) {
     make_plain(*location, "Device");
@@ -269,7 +337,8 @@ Result<wire::LayoutDescriptor> read_layout(json node, const std::string& path) {
       make_plain(region, "size");
     }
   }
-  Result<wire::LayoutDescriptor> layout = wire::LayoutDescriptor::from_json(node.dump());
+  Result<wire::LayoutDescriptor> layout =
+      wire::LayoutDescriptor::from_json(node.dump(), wire::WireLimits{}, format);
   if (!layout) {
     return Error{layout.error().code, fmt::format("{}.{}", path, layout.error().message)};
   }
@@ -288,7 +357,58 @@ Result<wire::WorkerAddress> read_worker_address(const json& node) {
   return wire::WorkerAddress{WorkerId{worker_id}, name->get<std::string>()};
 }
 
+/// Of the document; A when it says none.
+Result<MessageFormat> read_format(const json& document) {
+  const auto format = document.find("format");
+  if (format == document.end() || *format == "A") {
+    return MessageFormat::kA;
+  }
+  if (*format == "B") {
+    return MessageFormat::kB;
+  }
+  return wrong("format",
+               fmt::format("{}, and only \"A\" and \"B\" can be written", format->dump()));
+}
+
+Result<std::optional<LogicalType>> read_logical_type(const json& local, MessageFormat format,
+                                                     const std::string& path) {
+  const auto said = local.find("logical_type");
+  if (said == local.end()) {
+    return std::optional<LogicalType>{};
+  }
+  if (format == MessageFormat::kA) {
+    return wrong(path + ".logical_type",
+                 fmt::format("{}, for which the format has no place", said->dump()));
+  }
+  for (const LogicalType type :
+       {LogicalType::kG1, LogicalType::kG2, LogicalType::kG3, LogicalType::kG4}) {
+    if (*said == to_string(type)) {
+      return std::optional{type};
+    }
+  }
+  return wrong(path + ".logical_type", fmt::format("{} is none of G1 to G4", said->dump()));
+}
+
+Result<wire::LocalLayoutDescriptor> read_local_layout(const json& local, MessageFormat format,
+                                                      const std::string& path) {
+  KVFERRY_RETURN_IF_ERROR(check_keys(local, {"handle", "logical_type", "layout"}, path));
+  KVFERRY_ASSIGN_OR_RETURN(const json* handle, member(local, "handle", path));
+  KVFERRY_ASSIGN_OR_RETURN(const json* layout, member(local, "layout", path));
+  wire::LocalLayoutDescriptor read;
+  KVFERRY_ASSIGN_OR_RETURN(read.handle, read_handle(*handle, path + ".handle"));
+  KVFERRY_ASSIGN_OR_RETURN(read.layout, read_layout(*layout, format, path + ".layout"));
+  KVFERRY_ASSIGN_OR_RETURN(read.logical_type, read_logical_type(local, format, path));
+  return read;
+}
+
 }  // namespace
+
+std::optional<MessageFormat> format_of(std::string_view word) {
+  if (word == "a") {
+    return MessageFormat::kA;
+  }
+  return word == "b" ? std::optional{MessageFormat::kB} : std::nullopt;
+}
 
 ordered_json lint_names(const std::vector<wire::Lint>& lints) {
   ordered_json names = ordered_json::array();
@@ -304,8 +424,12 @@ ordered_json lint_names(const std::vector<wire::Lint>& lints) {
 ordered_json value_of(const wire::MessageView& view) {
   ordered_json layouts = ordered_json::array();
   for (const wire::LocalLayoutView& layout : view.layouts) {
-    layouts.push_back(
-        {{"handle", handle_json(layout.handle)}, {"layout", layout_json(view, layout)}});
+    ordered_json value{{"handle", handle_json(layout.handle)}};
+    if (view.format == MessageFormat::kB) {
+      value["logical_type"] = to_string(layout.logical_type);
+    }
+    value["layout"] = layout_json(view, layout);
+    layouts.push_back(std::move(value));
   }
   return {{"worker_address",
            {{"worker_id", std::to_string(view.worker_id.value())},
@@ -314,36 +438,30 @@ ordered_json value_of(const wire::MessageView& view) {
           {"layouts", std::move(layouts)}};
 }
 
-Result<wire::RdmaLayoutDescriptors> message_of(std::string_view text, bool format_given) {
+Result<Described> message_of(std::string_view text, std::optional<MessageFormat> format) {
   KVFERRY_ASSIGN_OR_RETURN(const json document, parse(text));
   KVFERRY_ASSIGN_OR_RETURN(const json* value, member(document, "value", "document"));
-  if (const auto format = document.find("format");
-      !format_given && format != document.end() && *format != "A") {
-    return wrong("format", fmt::format("{}, and only \"A\" can be written", format->dump()));
+  if (!format) {
+    KVFERRY_ASSIGN_OR_RETURN(format, read_format(document));
   }
   KVFERRY_RETURN_IF_ERROR(
       check_keys(*value, {"worker_address", "nixl_metadata", "layouts"}, "value"));
   KVFERRY_ASSIGN_OR_RETURN(const json* address, member(*value, "worker_address", "value"));
   KVFERRY_ASSIGN_OR_RETURN(const json* blob, member(*value, "nixl_metadata", "value"));
   KVFERRY_ASSIGN_OR_RETURN(const json* layouts, member(*value, "layouts", "value"));
-  wire::RdmaLayoutDescriptors message;
+  Described described{*format, {}};
+  wire::RdmaLayoutDescriptors& message = described.message;
   KVFERRY_ASSIGN_OR_RETURN(message.worker_address, read_worker_address(*address));
   KVFERRY_ASSIGN_OR_RETURN(message.nixl_metadata, read_hex(*blob, "nixl_metadata"));
   if (!layouts->is_array()) {
     return wrong("layouts", "not an array");
   }
   for (std::size_t i = 0; i < layouts->size(); ++i) {
-    const json& local = (*layouts)[i];
-    const std::string path = fmt::format("layouts[{}]", i);
-    KVFERRY_RETURN_IF_ERROR(check_keys(local, {"handle", "layout"}, path));
-    KVFERRY_ASSIGN_OR_RETURN(const json* handle, member(local, "handle", path));
-    KVFERRY_ASSIGN_OR_RETURN(const json* layout, member(local, "layout", path));
-    wire::LocalLayoutDescriptor read;
-    KVFERRY_ASSIGN_OR_RETURN(read.handle, read_handle(*handle, path + ".handle"));
-    KVFERRY_ASSIGN_OR_RETURN(read.layout, read_layout(*layout, path + ".layout"));
-    message.layouts.push_back(std::move(read));
+    KVFERRY_ASSIGN_OR_RETURN(
+        auto local, read_local_layout((*layouts)[i], *format, fmt::format("layouts[{}]", i)));
+    message.layouts.push_back(std::move(local));
   }
-  return message;
+  return described;
 }
 
 }  // namespace kvferry::tool

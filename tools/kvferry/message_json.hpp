@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -20,11 +21,21 @@ namespace kvferry::tool {
 /// What a message says. Worker ids and integers above 2^53 are decimal strings.
 [[nodiscard]] nlohmann::ordered_json value_of(const wire::MessageView& view);
 
-/// The message that a document describes. What can be derived may be left out; what is unknown is
-/// refused, because it would be lost. The document's own format counts unless `format_given`.
+/// The format that a word of the command line names: "a" or "b"; nothing for "auto".
+[[nodiscard]] std::optional<wire::MessageFormat> format_of(std::string_view word);
+
+/// A message, and the format to write it in.
+struct Described {
+  wire::MessageFormat format{wire::MessageFormat::kA};
+  wire::RdmaLayoutDescriptors message{};
+};
+
+/// The message that a document describes. What can be derived may be left out; what is unknown, or
+/// has no place in the format, is refused, because it would be lost. `format` counts more than the
+/// document's own, and without both it is A.
 ///
 /// Errors: kCorrupt or kInvalidArgument naming the field ("layouts[0].handle.layout_id: ...").
-[[nodiscard]] Result<wire::RdmaLayoutDescriptors> message_of(std::string_view document,
-                                                             bool format_given);
+[[nodiscard]] Result<Described> message_of(std::string_view document,
+                                           std::optional<wire::MessageFormat> format);
 
 }  // namespace kvferry::tool

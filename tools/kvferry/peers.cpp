@@ -12,9 +12,9 @@
 #include "commands.hpp"
 #include "exchange_option.hpp"
 #include "kvferry/base/try.hpp"
-#include "kvferry/wire/message_view.hpp"
 #include "outcome.hpp"
 #include "output.hpp"
+#include "publishing.hpp"
 
 namespace kvferry::tool {
 namespace {
@@ -28,27 +28,35 @@ struct Peer {
   std::string error{};  ///< why its message cannot be read; empty if it can
 };
 
+/// The order of a block's inside, as whichever format says it.
+std::string_view order_of(const wire::LocalLayoutView& layout) {
+  const auto& order = wire::kv_block_layout_of(layout.layout_type_details);
+  const auto told = wire::told_config(layout.layout_config, layout.layout_type_details);
+  return told ? to_string(told->inner_shape) : to_string(order->type);
+}
+
 nlohmann::ordered_json json_of(const wire::LocalLayoutView& layout) {
   const layout::LayoutConfig& config = layout.layout_config;
-  return {{"id", layout.handle.layout_id().value()},
-          {"storage", to_string(layout.location)},
-          {"arrangement", to_string(wire::arrangement_of(layout.layout_type_details))},
-          {"blocks", config.num_blocks},
-          {"layers", config.num_layers},
-          {"outer", config.outer_dim},
-          {"page", config.page_size},
-          {"inner", config.inner_dim},
-          {"dtype", config.dtype_width_bytes},
-          {"order", to_string(config.inner_shape)},
-          {"bytes", config.required_bytes()}};
+  nlohmann::ordered_json value{
+      {"id", layout.handle.layout_id().value()},
+      {"storage", to_string(layout.location)},
+      {"arrangement", to_string(wire::arrangement_of(layout.layout_type_details))},
+      {"blocks", config.num_blocks},
+      {"layers", config.num_layers},
+      {"outer", config.outer_dim},
+      {"page", config.page_size},
+      {"inner", config.inner_dim},
+      {"dtype", config.dtype_width_bytes},
+      {"order", order_of(layout)},
+      {"bytes", config.required_bytes()}};
+  if (config.num_heads) {
+    value["heads"] = *config.num_heads;
+  }
+  return value;
 }
 
 Result<void> read_message(const exchange::Formats& formats, Peer& peer) {
-  const auto message = formats.find("a");
-  if (message == formats.end()) {
-    return Error{ErrorCode::kCorrupt, "no message of format A"};
-  }
-  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView view, wire::decode_view(message->second));
+  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView view, read_richest(formats));
   peer.agent = view.nixl_agent_name;
   for (const wire::LocalLayoutView& layout : view.layouts) {
     peer.layouts.push_back(json_of(layout));

@@ -67,8 +67,9 @@ Outcome<layout::LayoutView> view_of_file(const FileSpec& spec, const Assumption&
     return Error{message.error()}.with_context(spec.path);
   }
   KVFERRY_ASSIGN_OR_RETURN(const wire::LayoutDescriptor* const found, find_layout(spec, *message));
-  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig config,
-                           assumption.applied_to(found->layout_config));
+  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig told,
+                           wire::told_config(found->layout_config, found->layout_type_details));
+  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig config, assumption.applied_to(told));
   auto made = layout::Layout::create(config, wire::arrangement_of(found->layout_type_details),
                                      found->memory_descriptors);
   if (!made) {

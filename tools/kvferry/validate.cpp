@@ -19,7 +19,7 @@ namespace {
 struct Verdict {
   int exit_code{kExitYes};
   std::optional<std::string> error{};
-  bool decoded{false};
+  std::optional<wire::MessageFormat> format{};  ///< if it decodes
   std::vector<wire::Lint> lints{};
 };
 
@@ -37,7 +37,7 @@ Verdict validate(const std::string& file, bool strict) {
     verdict.error = view.error().message;
     return verdict;
   }
-  verdict.decoded = true;
+  verdict.format = view->format;
   verdict.lints = lint(*view);
   const auto refusal = std::ranges::find_if(verdict.lints, &wire::Lint::refuses_import);
   if (strict && refusal != verdict.lints.end()) {
@@ -59,8 +59,8 @@ nlohmann::ordered_json json_of(const std::string& file, const Verdict& verdict) 
                              {"format", nullptr},
                              {"error", nullptr},
                              {"lint", lint_names(verdict.lints)}};
-  if (verdict.decoded) {
-    row["format"] = "A";
+  if (verdict.format) {
+    row["format"] = to_string(*verdict.format);
   }
   if (verdict.error) {
     row["error"] = *verdict.error;

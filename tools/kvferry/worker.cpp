@@ -41,16 +41,17 @@ Outcome<int> serve(const WorkerOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);  // Whoever started it may stop reading what it prints.
   KVFERRY_ASSIGN_OR_RETURN(const auto exchange, open_exchange(options.exchange));
   KVFERRY_RETURN_IF_ERROR(exchange::validate_name(options.node.name));
+  KVFERRY_ASSIGN_OR_RETURN(const auto formats, parse_formats(options.publish));
   constexpr std::uint64_t kDefaultBlocks = 64;
   KVFERRY_ASSIGN_OR_RETURN(const Node node, Node::create(options.node, kDefaultBlocks));
-  KVFERRY_ASSIGN_OR_RETURN(const Published published, publish(*exchange, node, options.node.name));
+  KVFERRY_ASSIGN_OR_RETURN(const exchange::Epoch epoch,
+                           publish(*exchange, node, options.node.name, formats));
   print("ready " + options.node.name + "\n");
   const bool told = flush_output();
   if (told) {
     signals.wait();
   }
-  KVFERRY_RETURN_IF_ERROR(
-      exchange->withdraw(options.node.name, published.epoch, exchange_deadline()));
+  KVFERRY_RETURN_IF_ERROR(exchange->withdraw(options.node.name, epoch, exchange_deadline()));
   return told ? kExitYes : kExitUnavailable;
 }
 

@@ -111,17 +111,20 @@ class TransportManager {
   ///         use it after `timeout`: it then stays registered.
   [[nodiscard]] Result<void> unregister_layout(LayoutHandle handle, Duration timeout);
 
-  /// Everything a peer needs, as a message of format A, layouts in ascending order of their ids.
-  /// Layouts of access none are left out; the number of heads has no place in format A.
+  /// Everything a peer needs, as a message, layouts in ascending order of their ids. Layouts of
+  /// access none are left out. The number of heads has no place in format A; format B tells it, and
+  /// a tier by the kind of storage.
   ///
   /// Errors: kUnavailable without an agent; those of Agent::local_metadata().
-  [[nodiscard]] Result<wire::SerializedLayout> export_metadata() const;
+  [[nodiscard]] Result<wire::SerializedLayout> export_metadata(
+      wire::MessageFormat format = wire::MessageFormat::kA) const;
 
   /// Takes over all layouts of a message, or none: handles in the message's order. A message that
   /// was imported already gives the same handles again.
   ///
   /// Errors: kCorrupt for what does not decode or breaks a rule of import; kInvalidArgument for
-  ///         one's own message or assumptions that contradict it; kRefused for a worker id that
+  ///         one's own message or assumptions that contradict it; kIncompatible for blocks in an
+  ///         order that cannot be moved; kRefused for a worker id that
   ///         another agent has; kStale when the worker is known, the message has changed and
   ///         `replace` is not set; kDeadline; those of Agent::load_peer() and prepare_remote().
   [[nodiscard]] Result<std::vector<LayoutHandle>> import_metadata(

@@ -19,11 +19,13 @@ enum class LintRule : std::uint8_t {
   kAgentNameEmptyOrControl,  ///< an agent name is empty or holds a control character
   kAgentNameMismatch,        ///< a layout's agent is not the worker's
   kAlignmentNotPowerOf2,
-  kConfigRange,         ///< a number of blocks, layers, outers, tokens or elements is out of range
-  kDtypeWidth,          ///< not 2, 4 or 8; does not refuse when it is 1, which kvferry also knows
-  kDuplicateHandle,     ///< two layouts have one handle
-  kHandleReservedBits,  ///< report only: bits are set that no writer sets
+  kConfigRange,  ///< a number of blocks, layers, outers, tokens or elements is out of range
+  kCustomOrderNotAPermutation,  ///< format B: a custom order does not name each axis once
+  kDtypeWidth,            ///< not 2, 4 or 8; does not refuse when it is 1, which kvferry also knows
+  kDuplicateHandle,       ///< two layouts have one handle
+  kHandleReservedBits,    ///< report only: bits are set that no writer sets
   kHandleWorkerMismatch,  ///< a handle names another worker than the message
+  kLayerSeparateOrder,    ///< report only, format B: the original drops such an order
   kLocationDeviceMismatch,
   kLocationMemTypeMismatch,
   kProductOverflow,  ///< the layout's size does not fit into 64 bits

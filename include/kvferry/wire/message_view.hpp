@@ -21,6 +21,7 @@ namespace kvferry::wire {
 struct LocalLayoutView {
   LayoutHandle handle{};
   std::uint32_t version{kLayoutVersion};
+  LogicalType logical_type{LogicalType::kG2};  ///< format B
   MemType mem_type{MemType::kDram};
   LayoutTypeDetails layout_type_details{};
   layout::LayoutConfig layout_config{};
@@ -36,6 +37,8 @@ struct LocalLayoutView {
 /// Lifetime: names and blob point into the bytes that were decoded, which must stay alive and
 ///           unchanged as long as the view is used.
 struct MessageView {
+  MessageFormat format{MessageFormat::kA};
+  bool is_ambiguous{false};  ///< it could as well be the other format
   WorkerId worker_id{};
   std::string_view nixl_agent_name{};
   std::span<const std::byte> nixl_metadata{};
@@ -48,26 +51,35 @@ struct MessageView {
   }
 };
 
-/// Reads a message of format A in at most two allocations, one for the layouts and one for the
-/// regions. Announced lengths are checked against what is left before anything is allocated.
-/// Nothing is said about the meaning of the values: that is lint()'s.
+/// Reads a message of format A or B and finds out which: the one that it fits, or fits without a
+/// breach of the rules of import. Where that does not decide, it is read as `preferred` and marked
+/// as ambiguous. Takes two allocations, one for the layouts and one for the regions, and more only
+/// for a message that fits both formats. Announced lengths are checked against what is left before
+/// anything is allocated. Nothing is said about the meaning of the values: that is lint()'s.
 ///
 /// Errors: kCorrupt naming field, byte offset, value and bound, for whatever is not exactly one
-///         message of the format, or is above a limit:
+///         message of a format, or is above a limit:
 ///         "layouts[0].layout.nixl_metadata.agent_name at 46: length 8589934592 of 15 left".
-/// Source: docs/spec/wire-format.md, sections 1.2 and 1.3.
+///         It is the error of the format that the message seems to be in, or else of the one that
+///         could be read further.
+/// Source: docs/spec/wire-format.md, sections 1.2 to 1.5.
 [[nodiscard]] Result<MessageView> decode_view(std::span<const std::byte> bytes,
-                                              const WireLimits& limits = WireLimits{});
+                                              const WireLimits& limits = WireLimits{},
+                                              MessageFormat preferred = MessageFormat::kA);
 
-/// Writes the message that a view, as decode_view() gives it, says: the shortest form of each
-/// integer.
+/// As decode_view(), when the format is known.
+[[nodiscard]] Result<MessageView> decode_view_as(MessageFormat format,
+                                                 std::span<const std::byte> bytes,
+                                                 const WireLimits& limits = WireLimits{});
+
+/// Writes the message that a view, as decode_view() gives it, says, in its format: the shortest
+/// form of each integer.
 [[nodiscard]] std::vector<std::byte> encode(const MessageView& view);
 
 /// The same values, owned.
 [[nodiscard]] RdmaLayoutDescriptors to_owned(const MessageView& view);
 
-/// Whether `bytes` decode and encode() of what they say gives the same bytes back.
-[[nodiscard]] bool is_canonical(std::span<const std::byte> bytes,
-                                const WireLimits& limits = WireLimits{});
+/// Whether encode() of `view` gives back `bytes`, which it was decoded from.
+[[nodiscard]] bool is_canonical(const MessageView& view, std::span<const std::byte> bytes);
 
 }  // namespace kvferry::wire

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,9 +19,9 @@
 #include "kvferry/layout/layout.hpp"
 #include "kvferry/wire/limits.hpp"
 
-// What a message of format A says, as values that own what they hold. serialized_layout.hpp turns
-// them into bytes and back; message_view.hpp reads bytes without copying; lint.hpp says which rules
-// of import a message breaks.
+// What a message of format A or B says, as values that own what they hold. serialized_layout.hpp
+// turns them into bytes and back; message_view.hpp reads bytes without copying; lint.hpp says which
+// rules of import a message breaks.
 //
 //   wire::LayoutDescriptor layout{.layout_config = config,
 //                                 .nixl_metadata = {.agent_name = "worker-7"},
@@ -28,6 +30,14 @@
 //   auto message = wire::SerializedLayout::pack({WorkerId{7}, "worker-7"}, blob, {&local, 1});
 
 namespace kvferry::wire {
+
+/// The formats of the original's messages.
+///
+/// Source: docs/spec/wire-format.md, sections 1.3 and 1.4.
+enum class MessageFormat : std::uint8_t { kA, kB };
+
+/// "A", "B".
+[[nodiscard]] std::string_view to_string(MessageFormat format) noexcept;
 
 /// Who a message is from.
 struct WorkerAddress {
@@ -76,9 +86,38 @@ enum class BlockFormat : std::uint8_t { kOperational = 0 };
 /// "BlockIsFirstDim", "BlockIsSecondDim".
 [[nodiscard]] std::string_view variant_name(layout::BlockDimension dimension) noexcept;
 
+/// An axis of a block, as format B names it.
+enum class BlockDim : std::uint8_t { kLayer = 0, kOuter = 1, kPage = 2, kHead = 3 };
+
+/// "Layer", "Outer", "Page", "Head".
+[[nodiscard]] std::string_view to_string(BlockDim dim) noexcept;
+
+/// The order of the axes of a block, as format B says it.
+///
+/// Source: docs/spec/wire-format.md, section 1.4.
+struct KvBlockLayout {
+  enum class Type : std::uint8_t {
+    kUniversalTp = 0,
+    kUniversalPp = 1,
+    kOperationalHnd = 2,
+    kOperationalNhd = 3,
+    kCustom = 4,
+    kUnknown = 5,
+  };
+
+  Type type{Type::kUnknown};
+  std::array<BlockDim, 4> custom{};  ///< outermost first; of kCustom only
+
+  friend bool operator==(const KvBlockLayout&, const KvBlockLayout&) = default;
+};
+
+/// "UniversalTP", "UniversalPP", "OperationalHND", "OperationalNHD", "Custom", "Unknown".
+[[nodiscard]] std::string_view to_string(KvBlockLayout::Type type) noexcept;
+
 /// One region with the block outermost.
 struct FullyContiguousDetails {
   BlockFormat block_format{BlockFormat::kOperational};
+  std::optional<KvBlockLayout> kv_block_layout{};  ///< format B; nothing is written as Unknown
 
   friend bool operator==(const FullyContiguousDetails&, const FullyContiguousDetails&) = default;
 };
@@ -86,6 +125,7 @@ struct FullyContiguousDetails {
 /// One region for each layer.
 struct LayerSeparateDetails {
   layout::BlockDimension block_dim{layout::BlockDimension::kBlockIsFirstDim};
+  std::optional<KvBlockLayout> kv_block_layout{};  ///< format B; nothing is written as Unknown
 
   friend bool operator==(const LayerSeparateDetails&, const LayerSeparateDetails&) = default;
 };
@@ -95,6 +135,21 @@ using LayoutTypeDetails = std::variant<FullyContiguousDetails, LayerSeparateDeta
 /// The arrangement that `details` stand for, and the details that stand for `arrangement`.
 [[nodiscard]] layout::Arrangement arrangement_of(const LayoutTypeDetails& details) noexcept;
 [[nodiscard]] LayoutTypeDetails details_of(layout::Arrangement arrangement) noexcept;
+
+/// What `details` say of the order of a block; nothing in format A.
+[[nodiscard]] const std::optional<KvBlockLayout>& kv_block_layout_of(
+    const LayoutTypeDetails& details) noexcept;
+
+/// How format B says an order that format A says as an inner shape.
+[[nodiscard]] KvBlockLayout kv_block_layout_of(layout::InnerShape shape) noexcept;
+
+/// `config` with the order of token and head in `inner_shape`, whichever format tells it. An order
+/// that regions of one layer each cannot have is unknown, as the original takes it.
+///
+/// Errors: kIncompatible for one region whose blocks have another order than NHD or HND, because
+///         such blocks cannot be moved yet.
+[[nodiscard]] Result<layout::LayoutConfig> told_config(layout::LayoutConfig config,
+                                                       const LayoutTypeDetails& details);
 
 /// The version that writers of formats A and B put into each layout.
 inline constexpr std::uint32_t kLayoutVersion = 1;
@@ -110,27 +165,38 @@ struct LayoutDescriptor {
   std::vector<MemoryDescriptor> memory_descriptors{};
   LayoutTypeDetails layout_type_details{};
 
-  /// The layout as JSON, byte for byte as the original writes it.
+  /// The layout as JSON, byte for byte as the original of `format` writes it.
   ///
   /// Errors: kInvalidArgument naming what the format cannot carry, as SerializedLayout::pack().
-  [[nodiscard]] Result<std::string> to_json() const;
-  [[nodiscard]] Result<std::vector<std::byte>> to_json_bytes() const;
+  [[nodiscard]] Result<std::string> to_json(MessageFormat format = MessageFormat::kA) const;
+  [[nodiscard]] Result<std::vector<std::byte>> to_json_bytes(
+      MessageFormat format = MessageFormat::kA) const;
 
-  /// Reads JSON as strictly as the original does. What the values mean is not checked.
+  /// Reads JSON as strictly as the original of `format` does; that of B also takes the text of A,
+  /// without the inner shape. What the values mean is not checked.
   ///
   /// Errors: kCorrupt naming the field ("layout_config.num_blocks: ...").
   [[nodiscard]] static Result<LayoutDescriptor> from_json(std::string_view text,
-                                                          const WireLimits& limits = WireLimits{});
+                                                          const WireLimits& limits = WireLimits{},
+                                                          MessageFormat format = MessageFormat::kA);
   [[nodiscard]] static Result<LayoutDescriptor> from_json_bytes(
-      std::span<const std::byte> text, const WireLimits& limits = WireLimits{});
+      std::span<const std::byte> text, const WireLimits& limits = WireLimits{},
+      MessageFormat format = MessageFormat::kA);
 
   friend bool operator==(const LayoutDescriptor&, const LayoutDescriptor&) = default;
 };
+
+/// The tier that a layout serves, as format B says it.
+enum class LogicalType : std::uint8_t { kG1 = 0, kG2 = 1, kG3 = 2, kG4 = 3 };
+
+/// "G1", "G2", "G3", "G4".
+[[nodiscard]] std::string_view to_string(LogicalType type) noexcept;
 
 /// A layout and the handle that names it.
 struct LocalLayoutDescriptor {
   LayoutHandle handle{};
   LayoutDescriptor layout{};
+  std::optional<LogicalType> logical_type{};  ///< format B; nothing is written as G2
 
   friend bool operator==(const LocalLayoutDescriptor&, const LocalLayoutDescriptor&) = default;
 };

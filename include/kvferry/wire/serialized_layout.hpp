@@ -13,26 +13,27 @@
 
 namespace kvferry::wire {
 
-/// The bytes of one message of format A. They need not be valid: unpack() finds out.
+/// The bytes of one message of format A or B. They need not be valid: unpack() finds out.
 ///
-/// Source: docs/spec/wire-format.md, sections 1.3 and 1.9.
+/// Source: docs/spec/wire-format.md, sections 1.3 to 1.5 and 1.9.
 class SerializedLayout {
  public:
   /// Writes a message; `layouts` keep their order.
   ///
-  /// Errors: kInvalidArgument naming the first value that format A cannot carry: a number of heads,
-  ///         a device ordinal of more than 32 bits, an id on memory that has none, a name that is
-  ///         not UTF-8.
-  [[nodiscard]] static Result<SerializedLayout> pack(
-      const WorkerAddress& worker_address, std::span<const std::byte> nixl_metadata,
-      std::span<const LocalLayoutDescriptor> layouts);
+  /// Errors: kInvalidArgument naming the first value that `format` cannot carry: a number of heads,
+  ///         a block order or a logical type in A, an inner shape in B, a device ordinal of more
+  ///         than 32 bits, an id on memory that has none, a name that is not UTF-8.
+  [[nodiscard]] static Result<SerializedLayout> pack(const WorkerAddress& worker_address,
+                                                     std::span<const std::byte> nixl_metadata,
+                                                     std::span<const LocalLayoutDescriptor> layouts,
+                                                     MessageFormat format = MessageFormat::kA);
 
   /// Takes bytes as they are, without looking at them.
   [[nodiscard]] static SerializedLayout from_bytes(std::vector<std::byte> bytes) {
     return SerializedLayout{std::move(bytes)};
   }
 
-  /// Reads the message.
+  /// Reads the message, of the format that it is found to be.
   ///
   /// Errors: those of decode_view().
   [[nodiscard]] Result<RdmaLayoutDescriptors> unpack(const WireLimits& limits = WireLimits{}) const;
