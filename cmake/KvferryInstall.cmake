@@ -14,7 +14,8 @@ install(EXPORT kvferryTargets NAMESPACE kvferry:: DESTINATION "${package_dir}")
 get_property(linked GLOBAL PROPERTY KVFERRY_LINKED)
 set(KVFERRY_FIND_DEPENDENCIES "")
 foreach(pair IN ITEMS "Threads::Threads|Threads" "fmt::fmt|fmt"
-                      "nlohmann_json::nlohmann_json|nlohmann_json" "xxhash::xxhash|xxHash")
+                      "nlohmann_json::nlohmann_json|nlohmann_json" "xxhash::xxhash|xxHash"
+                      "sodium::sodium|Sodium")
   string(REPLACE "|" ";" pair "${pair}")
   list(GET pair 0 target)
   list(GET pair 1 package)
@@ -29,6 +30,7 @@ configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/kvferryConfig.cmake.i
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/kvferryConfigVersion.cmake"
                                  COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/kvferryConfig.cmake"
+              "${PROJECT_SOURCE_DIR}/cmake/FindSodium.cmake"
               "${PROJECT_SOURCE_DIR}/cmake/FindxxHash.cmake"
               "${PROJECT_BINARY_DIR}/kvferryConfigVersion.cmake"
         DESTINATION "${package_dir}")

@@ -28,11 +28,11 @@ MAY_INCLUDE = {
 
 # Headers, and names, of libraries that no public header may mention.
 FOREIGN_HEADER = re.compile(
-    r"^(nlohmann/|CLI/|fmt/|google/protobuf|curl/|nixl|cuda|xxhash|gtest/|gmock/)"
+    r"^(nlohmann/|CLI/|fmt/|google/protobuf|curl/|nixl|cuda|xxhash|sodium|gtest/|gmock/)"
 )
 FOREIGN_NAME = re.compile(
     r"\b(nlohmann|CLI|fmt|curl|google::protobuf)::|\bCU(deviceptr|stream|context)\b"
-    r"|\bcuda[A-Z]\w*|\bnixl([A-Z]|_capi_)\w*|\bCURL\w*"
+    r"|\bcuda[A-Z]\w*|\bnixl([A-Z]|_capi_)\w*|\bCURL\w*|\bsodium_\w+|\bcrypto_(core|sign)_\w+"
 )
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -52,12 +52,6 @@ Result<void> check_private(const UniqueFd& directory, const std::string& path) {
 
 }  // namespace
 
-UniqueFd::~UniqueFd() {
-  if (fd_ >= 0) {
-    ::close(fd_);
-  }
-}
-
 Error system_error(std::string_view what, int error_number) {
   const bool refused = error_number == ELOOP || error_number == ENOTDIR || error_number == EISDIR;
   return Error{refused ? ErrorCode::kRefused : ErrorCode::kUnavailable,

@@ -5,29 +5,12 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 
+#include "base/unique_fd.hpp"
 #include "kvferry/base/clock.hpp"
 #include "kvferry/base/result.hpp"
 
 namespace kvferry::exchange {
-
-/// Owns a file descriptor.
-class UniqueFd {
- public:
-  explicit UniqueFd(int fd) noexcept : fd_{fd} {}
-  UniqueFd(UniqueFd&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
-  UniqueFd& operator=(UniqueFd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~UniqueFd();
-
-  [[nodiscard]] int get() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
 
 /// The code and text of an errno value, with `what` in front. Values that mean that something is
 /// where nothing may be are kRefused, all others kUnavailable.

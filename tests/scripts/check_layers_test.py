@@ -50,13 +50,14 @@ class CheckLayers(PlantedTree):
 
     def test_finds_foreign_headers_in_a_public_one(self):
         for header in ("nlohmann/json.hpp", "CLI/CLI.hpp", "fmt/format.h", "cuda.h", "nixl.h",
-                       "curl/curl.h", "google/protobuf/message.h"):
+                       "curl/curl.h", "sodium.h", "google/protobuf/message.h"):
             self.write("include/kvferry/wire/a.hpp", f"#include <{header}>\n")
             self.expect(f"includes {header}")
 
     def test_finds_foreign_names_in_a_public_one_but_not_in_its_comments(self):
         for name in ("nlohmann::json", "fmt::memory_buffer", "CUdeviceptr", "cudaStream_t",
-                     "nixlAgent", "nixl_capi_agent_t", "CURL*"):
+                     "nixlAgent", "nixl_capi_agent_t", "CURL*", "crypto_sign_state",
+                     "sodium_memzero"):
             self.write("include/kvferry/wire/a.hpp", f"// {name}\nvoid f({name} x);\n")
             self.expect("a.hpp:2", "a public header names")
 

@@ -69,6 +69,16 @@ void add_peers(CLI::App& command, PeersOptions& options) {
   command.footer("Example: kvferry peers --exchange dir:/tmp/exchange");
 }
 
+void add_keygen(CLI::App& command, KeygenOptions& options) {
+  command.description(
+      "Makes a key that signs messages: FILE, the secret key that only you may read, and FILE.pub, "
+      "the public\n"
+      "key for those who read the messages. Neither is ever overwritten.");
+  command.add_option("FILE", options.file, "Where the secret key goes")->required();
+  add_json(command, options.json);
+  command.footer("Example: kvferry keygen ~/.config/kvferry/prefill.key");
+}
+
 void add_version(CLI::App& command, VersionOptions& options) {
   command.description("Says what was built, from what, with what.");
   add_json(command, options.json);
@@ -100,6 +110,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_command<PlanOptions>(app, action, "plan", run_plan, add_plan);
   add_command<PeersOptions>(app, action, "peers", run_peers, add_peers);
   add_worker_commands(app, action);
+  add_command<KeygenOptions>(app, action, "keygen", run_keygen, add_keygen);
   add_command<VersionOptions>(app, action, "version", run_version, add_version);
   try {
     app.parse(argc, argv);

@@ -104,6 +104,14 @@ struct BenchOptions {
 /// Measures kvferry beside plain copies, in one run.
 int run_bench(const BenchOptions& options);
 
+struct KeygenOptions {
+  std::string file{};  ///< the secret key's; the public key's has .pub after it
+  bool json{false};
+};
+
+/// Makes a key that signs messages, in two new files.
+int run_keygen(const KeygenOptions& options);
+
 struct VersionOptions {
   bool json{false};
 };

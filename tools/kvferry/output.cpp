@@ -33,7 +33,10 @@ int fail(const Error& error) {
   return exit_code_of(error.code);
 }
 
-void print_json(const nlohmann::ordered_json& document) { print(document.dump() + "\n"); }
+void print_json(const nlohmann::ordered_json& document) {
+  // File names are any bytes; a document is UTF-8.
+  print(document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
 
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 

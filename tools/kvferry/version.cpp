@@ -18,19 +18,27 @@ constexpr std::string_view kCompiler{"clang " __clang_version__};
 constexpr std::string_view kCompiler{"gcc " __VERSION__};
 #endif
 
-/// Parts that a build may leave out; this one has none of them.
-constexpr std::array<std::string_view, 4> kComponents{"cuda", "etcd", "nixl", "signatures"};
+/// A part that a build may leave out.
+struct Component {
+  std::string_view name;
+  bool is_in;
+};
+constexpr std::array<Component, 4> kComponents{
+    {{"cuda", false}, {"etcd", false}, {"nixl", false}, {"signatures", KVFERRY_HAS_TRUST != 0}}};
 
 }  // namespace
 
 int run_version(const VersionOptions& options) {
   if (!options.json) {
     print(fmt::format("kvferry {} ({}, {})\n", KVFERRY_VERSION, KVFERRY_COMMIT, kCompiler));
+    for (const Component& component : kComponents) {
+      print(fmt::format("{:<10}  {}\n", component.name, component.is_in ? "in" : "left out"));
+    }
     return kExitYes;
   }
   nlohmann::ordered_json components = nlohmann::ordered_json::object();
-  for (const std::string_view component : kComponents) {
-    components[std::string{component}] = false;
+  for (const Component& component : kComponents) {
+    components[std::string{component.name}] = component.is_in;
   }
   print_json({{"version", KVFERRY_VERSION},
               {"commit", KVFERRY_COMMIT},
