@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The few words a person types. Everything is in scripts/ and in the CMake presets.
-.PHONY: setup demo test bench check format
+.PHONY: setup demo test bench check fuzz format
 
 setup:  ## packages, configure, build of the tool
 	scripts/bootstrap.sh
@@ -21,6 +21,10 @@ bench: setup  ## speed beside memcpy's
 check:  ## format, style, layers, clang-tidy
 	scripts/bootstrap.sh --check
 	scripts/check.sh
+
+fuzz:  ## ten minutes of hostile bytes for each decoder
+	scripts/bootstrap.sh --check
+	scripts/fuzz.py
 
 format:  ## formats all C++
 	scripts/format.sh

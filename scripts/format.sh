@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 
 how=(-i)
 [[ "${1:-}" == --check ]] && how=(--dry-run -Werror)
-find include src tools testing tests bench examples -name '*.hpp' -o -name '*.cpp' |
+find include src tools testing tests bench examples fuzz -name '*.hpp' -o -name '*.cpp' |
   sort | xargs clang-format-14 "${how[@]}"
