@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: names are safe as file names and on a terminal; epochs differ.
+// Goal: names are safe as file names and on a terminal.
 // Method: one example for each rule, and every one-character name.
 #include "kvferry/exchange/exchange.hpp"
 
@@ -32,17 +32,6 @@ TEST(WorkerName, SaysWhichCharacterIsWrong) {
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().message,
             "name: character 2 (code 10) is '/', '.' or not printable ASCII");
-}
-
-TEST(Epoch, IsWrittenAs32Digits) {
-  EXPECT_EQ(to_string(Epoch{0x0123456789abcdefU, 0xfU}), "0123456789abcdef000000000000000f");
-}
-
-TEST(Epoch, IsDrawnAnewEachTime) {
-  const Result<Epoch> one = draw_epoch();
-  const Result<Epoch> two = draw_epoch();
-  ASSERT_TRUE(one && two);
-  EXPECT_NE(to_string(*one), to_string(*two));
 }
 
 }  // namespace

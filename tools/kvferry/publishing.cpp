@@ -55,10 +55,10 @@ Outcome<std::vector<MessageFormat>> parse_formats(std::string_view text) {
   return formats;
 }
 
-Result<exchange::Epoch> publish(exchange::Exchange& exchange, const Node& node,
-                                const std::string& name, std::span<const MessageFormat> formats) {
+Result<Epoch> publish(exchange::Exchange& exchange, const Node& node, const std::string& name,
+                      std::span<const MessageFormat> formats) {
   exchange::Publication publication;
-  KVFERRY_ASSIGN_OR_RETURN(publication.record.epoch, exchange::draw_epoch());
+  KVFERRY_ASSIGN_OR_RETURN(publication.record.epoch, draw_epoch());
   publication.record.name = name;
   publication.record.worker_id = node.manager().worker_id();
   for (const NamedFormat& known : kRichestFirst) {

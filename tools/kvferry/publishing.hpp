@@ -23,9 +23,9 @@ namespace kvferry::tool {
 /// epoch, with which it can be withdrawn.
 ///
 /// Errors: those of export_metadata() and of Exchange::publish().
-[[nodiscard]] Result<exchange::Epoch> publish(exchange::Exchange& exchange, const Node& node,
-                                              const std::string& name,
-                                              std::span<const wire::MessageFormat> formats);
+[[nodiscard]] Result<Epoch> publish(exchange::Exchange& exchange, const Node& node,
+                                    const std::string& name,
+                                    std::span<const wire::MessageFormat> formats);
 
 /// Reads the message that says most of those that a worker publishes.
 ///

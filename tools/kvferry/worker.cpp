@@ -44,8 +44,7 @@ Outcome<int> serve(const WorkerOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const auto formats, parse_formats(options.publish));
   constexpr std::uint64_t kDefaultBlocks = 64;
   KVFERRY_ASSIGN_OR_RETURN(const Node node, Node::create(options.node, kDefaultBlocks));
-  KVFERRY_ASSIGN_OR_RETURN(const exchange::Epoch epoch,
-                           publish(*exchange, node, options.node.name, formats));
+  KVFERRY_ASSIGN_OR_RETURN(const Epoch epoch, publish(*exchange, node, options.node.name, formats));
   print("ready " + options.node.name + "\n");
   const bool told = flush_output();
   if (told) {
