@@ -6,6 +6,10 @@ find_package(Threads REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(fmt 9 REQUIRED)
 find_package(xxHash REQUIRED)
+find_package(Protobuf 3.21 REQUIRED)
+if(NOT TARGET protobuf::libprotobuf-lite OR NOT TARGET protobuf::protoc)
+  message(FATAL_ERROR "Protocol Buffers without protoc or the lite library")
+endif()
 
 # Components that a build may leave out: AUTO takes what is there, ON insists, OFF leaves it out.
 set(KVFERRY_TRUST AUTO CACHE STRING "Signatures, with libsodium: AUTO, ON or OFF")

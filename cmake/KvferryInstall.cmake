@@ -15,7 +15,7 @@ get_property(linked GLOBAL PROPERTY KVFERRY_LINKED)
 set(KVFERRY_FIND_DEPENDENCIES "")
 foreach(pair IN ITEMS "Threads::Threads|Threads" "fmt::fmt|fmt"
                       "nlohmann_json::nlohmann_json|nlohmann_json" "xxhash::xxhash|xxHash"
-                      "sodium::sodium|Sodium")
+                      "protobuf::libprotobuf-lite|Protobuf" "sodium::sodium|Sodium")
   string(REPLACE "|" ";" pair "${pair}")
   list(GET pair 0 target)
   list(GET pair 1 package)

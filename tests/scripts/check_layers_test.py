@@ -35,6 +35,12 @@ class CheckLayers(PlantedTree):
         self.write("src/base/b.cpp", '#include "wire/format.hpp"\n')
         self.expect("src/base/b.cpp:1", "base may not include wire")
 
+    def test_what_protoc_makes_is_for_sources_only(self):
+        self.write("src/wire/a.cpp", '#include "kvferry/v1/worker.pb.h"\n')
+        self.assertEqual(check_layers.check(self.root), [])
+        self.write("include/kvferry/wire/a.hpp", '#include "kvferry/v1/worker.pb.h"\n')
+        self.expect("include/kvferry/wire/a.hpp:1", "includes kvferry/v1/worker.pb.h")
+
     def test_manager_may_include_neither_exchange_nor_trust(self):
         for folder in ("exchange", "trust"):
             self.write("src/manager/m.cpp", f'#include "kvferry/{folder}/x.hpp"\n')

@@ -36,8 +36,9 @@ namespace kvferry::wire {
 
 /// What one kind of agent needs to reach the worker's memory.
 struct AgentBlob {
-  std::string kind{};             ///< AgentFacts::kind: "shm"
-  std::vector<std::byte> blob{};  ///< opaque here
+  std::string kind{};                       ///< AgentFacts::kind: "shm"
+  std::vector<std::byte> blob{};            ///< opaque here
+  std::vector<std::byte> unknown_fields{};  ///< of a newer writer, as they came
 
   friend bool operator==(const AgentBlob&, const AgentBlob&) = default;
 };
@@ -65,7 +66,7 @@ struct Envelope {
   WorkerAddress worker_address{};
   Epoch epoch{};
   std::uint64_t generation{1};  ///< grows with every change in one epoch
-  /// When it was written, by the writer's wall clock; whole milliseconds.
+  /// When it was written, by the writer's wall clock; written as whole milliseconds.
   std::chrono::system_clock::time_point issued{};
   /// How long after `issued` it holds; 0: until another one comes.
   std::chrono::milliseconds lease{0};
@@ -93,7 +94,8 @@ struct SignedBody {
   std::optional<EnvelopeSignature> signature{};
 };
 
-/// Whether `bytes` begin as an envelope does. No message of format A or B of a worker does.
+/// Whether `bytes` begin as an envelope does. No message of format A or B does that has a name
+/// without control characters, as all have that can be imported.
 [[nodiscard]] bool is_envelope(std::span<const std::byte> bytes) noexcept;
 
 /// Writes an envelope without a signature. What is unknown is written as it came.

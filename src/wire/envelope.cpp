@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kvferry/wire/envelope.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "kvferry/base/try.hpp"
+#include "kvferry/v1/worker_metadata.pb.h"
+#include "wire/envelope_fields.hpp"
+#include "wire/envelope_format.hpp"
+#include "wire/envelope_frame.hpp"
+#include "wire/text.hpp"
+
+namespace kvferry::wire {
+namespace {
+
+namespace format = envelope_format;
+using Bytes = std::span<const std::byte>;
+using Worker = v1::WorkerMetadata;
+
+/// What must be known of a value to say what is wrong with it: null while one is written.
+struct Context {
+  const BodyBytes* body{nullptr};
+
+  [[nodiscard]] Error wrong(const BodyPlace& place, std::string_view what) const {
+    return body != nullptr
+               ? Error{ErrorCode::kCorrupt, at_place(*body, place, what)}
+               : Error{ErrorCode::kInvalidArgument, fmt::format("{}: {}", to_string(place), what)};
+  }
+};
+
+BodyPlace in_worker(int number) {
+  return {BodyMessage::kWorker, 0, static_cast<std::uint32_t>(number)};
+}
+
+Bytes as_bytes(std::string_view text) { return std::as_bytes(std::span{text}); }
+
+std::string as_string(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::vector<std::byte> as_vector(std::string_view text) {
+  const Bytes bytes = as_bytes(text);
+  return {bytes.begin(), bytes.end()};
+}
+
+/// The 16 bytes in the order of the digits that an epoch is shown as.
+std::string epoch_bytes(const Epoch& epoch) {
+  std::string bytes(format::kEpochBytes, '\0');
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<char>(epoch.high >> (8 * (7 - i)));
+    bytes[8 + i] = static_cast<char>(epoch.low >> (8 * (7 - i)));
+  }
+  return bytes;
+}
+
+Epoch epoch_of(std::string_view bytes) {
+  Epoch epoch;
+  for (std::size_t i = 0; i < 8; ++i) {
+    epoch.high = (epoch.high << 8U) | static_cast<std::uint8_t>(bytes[i]);
+    epoch.low = (epoch.low << 8U) | static_cast<std::uint8_t>(bytes[8 + i]);
+  }
+  return epoch;
+}
+
+// ---- The rules that a value must keep, for a message that is read and for one to be written.
+
+template <class Enum>
+Result<void> check_variant(const Context& context, const BodyPlace& place, Enum value, Enum first,
+                           Enum last) {
+  if (value >= first && value <= last) {
+    return {};
+  }
+  return context.wrong(place, fmt::format("{} is not {} to {}", static_cast<int>(value),
+                                          static_cast<int>(first), static_cast<int>(last)));
+}
+
+Result<void> check_times(const Context& context, const Worker& worker) {
+  if (worker.issued_unix_ms() < 0 || worker.issued_unix_ms() > format::kTimeMsMax) {
+    return context.wrong(
+        in_worker(Worker::kIssuedUnixMsFieldNumber),
+        fmt::format("{} ms is not 0 to {}", worker.issued_unix_ms(), format::kTimeMsMax));
+  }
+  const auto left = static_cast<std::uint64_t>(format::kTimeMsMax - worker.issued_unix_ms());
+  if (worker.lease_ms() > left) {
+    return context.wrong(
+        in_worker(Worker::kLeaseMsFieldNumber),
+        fmt::format("{} ms, at most {} after this issue", worker.lease_ms(), left));
+  }
+  return {};
+}
+
+Result<void> check_worker(const Context& context, const Worker& worker) {
+  if (worker.name().empty()) {
+    return context.wrong(in_worker(Worker::kNameFieldNumber), "is empty");
+  }
+  if (worker.epoch().size() != format::kEpochBytes) {
+    return context.wrong(in_worker(Worker::kEpochFieldNumber),
+                         fmt::format("{} bytes of {}", worker.epoch().size(), format::kEpochBytes));
+  }
+  if (epoch_of(worker.epoch()) == Epoch{}) {
+    return context.wrong(in_worker(Worker::kEpochFieldNumber), "is zero");
+  }
+  if (worker.generation() == 0) {
+    return context.wrong(in_worker(Worker::kGenerationFieldNumber), "is zero");
+  }
+  return check_times(context, worker);
+}
+
+Result<void> check_agents(const Context& context, const Worker& worker) {
+  for (int i = 0; i < worker.agents_size(); ++i) {
+    const BodyPlace place{BodyMessage::kAgent, static_cast<std::size_t>(i),
+                          v1::AgentBlob::kKindFieldNumber};
+    const std::string& kind = worker.agents(i).kind();
+    if (kind.empty()) {
+      return context.wrong(place, "is empty");
+    }
+    for (int before = 0; before < i; ++before) {
+      if (worker.agents(before).kind() == kind) {
+        return context.wrong(place,
+                             fmt::format("{} is that of agents[{}] too", printable(kind), before));
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> check_storage(const Context& context, BodyPlace place, const v1::Layout& layout) {
+  std::uint64_t bound = 0;
+  if (layout.storage() == v1::STORAGE_DEVICE) {
+    bound = std::numeric_limits<std::uint32_t>::max();
+  } else if (layout.storage() == v1::STORAGE_DISK) {
+    bound = std::numeric_limits<std::uint64_t>::max();
+  }
+  place.number = v1::Layout::kStorageIdFieldNumber;
+  return layout.storage_id() <= bound
+             ? Result<void>{}
+             : context.wrong(place, fmt::format("{}, at most {} for this storage",
+                                                layout.storage_id(), bound));
+}
+
+Result<void> check_variants(const Context& context, BodyPlace place, const v1::Layout& layout) {
+  place.number = v1::Layout::kStorageFieldNumber;
+  KVFERRY_RETURN_IF_ERROR(
+      check_variant(context, place, layout.storage(), v1::STORAGE_SYSTEM, v1::STORAGE_DISK));
+  place.number = v1::Layout::kAccessFieldNumber;
+  KVFERRY_RETURN_IF_ERROR(
+      check_variant(context, place, layout.access(), v1::ACCESS_READ, v1::ACCESS_READ_WRITE));
+  place.number = v1::Layout::kTierFieldNumber;
+  KVFERRY_RETURN_IF_ERROR(
+      check_variant(context, place, layout.tier(), v1::TIER_UNSPECIFIED, v1::TIER_G4));
+  place.number = v1::Layout::kArrangementFieldNumber;
+  KVFERRY_RETURN_IF_ERROR(check_variant(context, place, layout.arrangement(),
+                                        v1::ARRANGEMENT_FULLY_CONTIGUOUS,
+                                        v1::ARRANGEMENT_LAYER_SEPARATE_BLOCK_SECOND));
+  place.number = v1::Layout::kOrderFieldNumber;
+  return check_variant(context, place, layout.order(), v1::ORDER_UNSPECIFIED, v1::ORDER_HND);
+}
+
+Result<void> check_layout(const Context& context, BodyPlace place, const v1::Layout& layout) {
+  constexpr std::uint32_t kIdMax = std::numeric_limits<std::uint16_t>::max();
+  if (layout.id() > kIdMax) {
+    place.number = v1::Layout::kIdFieldNumber;
+    return context.wrong(place, fmt::format("{}, at most {}", layout.id(), kIdMax));
+  }
+  KVFERRY_RETURN_IF_ERROR(check_variants(context, place, layout));
+  KVFERRY_RETURN_IF_ERROR(check_storage(context, place, layout));
+  if (layout.addresses_size() != layout.sizes_size()) {
+    place.number = v1::Layout::kSizesFieldNumber;
+    return context.wrong(
+        place, fmt::format("{} for {} addresses", layout.sizes_size(), layout.addresses_size()));
+  }
+  if (layout.has_guards_address() != layout.has_guards_bytes()) {
+    place.number = layout.has_guards_address() ? v1::Layout::kGuardsAddressFieldNumber
+                                               : v1::Layout::kGuardsBytesFieldNumber;
+    return context.wrong(place, "guards have an address and a size, or neither");
+  }
+  return {};
+}
+
+Result<void> check_layouts(const Context& context, const Worker& worker) {
+  std::vector<bool> seen(std::size_t{std::numeric_limits<std::uint16_t>::max()} + 1);
+  for (int i = 0; i < worker.layouts_size(); ++i) {
+    const BodyPlace place{BodyMessage::kLayout, static_cast<std::size_t>(i),
+                          v1::Layout::kIdFieldNumber};
+    const v1::Layout& layout = worker.layouts(i);
+    KVFERRY_RETURN_IF_ERROR(check_layout(context, place, layout));
+    if (seen[layout.id()]) {
+      return context.wrong(place, fmt::format("{} is that of another layout too", layout.id()));
+    }
+    seen[layout.id()] = true;
+  }
+  return {};
+}
+
+Result<void> check_values(const Context& context, const Worker& worker) {
+  KVFERRY_RETURN_IF_ERROR(check_worker(context, worker));
+  KVFERRY_RETURN_IF_ERROR(check_agents(context, worker));
+  return check_layouts(context, worker);
+}
+
+// ---- From values to the message.
+
+void put_layout(const EnvelopeLayout& from, v1::Layout& to) {
+  // Enumerators of the message are ours and one more: 0 says that nothing is said.
+  to.set_id(from.id.value());
+  to.set_storage(static_cast<v1::Storage>(static_cast<int>(from.location.type) + 1));
+  to.set_storage_id(from.location.id);
+  to.set_access(static_cast<v1::Access>(from.access));
+  to.set_tier(from.tier ? static_cast<v1::Tier>(static_cast<int>(*from.tier) + 1)
+                        : v1::TIER_UNSPECIFIED);
+  to.set_arrangement(static_cast<v1::Arrangement>(static_cast<int>(from.arrangement) + 1));
+  to.set_order(static_cast<v1::Order>(from.config.inner_shape));
+  to.set_num_blocks(from.config.num_blocks);
+  to.set_num_layers(from.config.num_layers);
+  to.set_outer_dim(from.config.outer_dim);
+  to.set_page_size(from.config.page_size);
+  to.set_inner_dim(from.config.inner_dim);
+  to.set_alignment(from.config.alignment);
+  to.set_dtype_width_bytes(from.config.dtype_width_bytes);
+  if (from.config.num_heads) {
+    to.set_num_heads(*from.config.num_heads);
+  }
+  for (const Region& region : from.regions) {
+    to.add_addresses(region.address);
+    to.add_sizes(region.size_bytes);
+  }
+  if (from.guards) {
+    to.set_guards_address(from.guards->address);
+    to.set_guards_bytes(from.guards->size_bytes);
+  }
+}
+
+/// The fields in front of agents and layouts.
+Worker head_of(const Envelope& envelope) {
+  Worker worker;
+  worker.set_worker_id(envelope.worker_address.worker_id.value());
+  worker.set_name(envelope.worker_address.nixl_agent_name);
+  worker.set_epoch(epoch_bytes(envelope.epoch));
+  worker.set_generation(envelope.generation);
+  worker.set_issued_unix_ms(
+      std::chrono::floor<std::chrono::milliseconds>(envelope.issued.time_since_epoch()).count());
+  worker.set_lease_ms(static_cast<std::uint64_t>(envelope.lease.count()));
+  worker.set_audience(envelope.audience);
+  return worker;
+}
+
+Worker message_of(const Envelope& envelope) {
+  Worker worker = head_of(envelope);
+  for (const AgentBlob& from : envelope.agents) {
+    v1::AgentBlob& to = *worker.add_agents();
+    to.set_kind(from.kind);
+    to.set_blob(as_string(from.blob));
+  }
+  for (const EnvelopeLayout& from : envelope.layouts) {
+    put_layout(from, *worker.add_layouts());
+  }
+  return worker;
+}
+
+/// Appends a field that is a message, with fields of its own that are not known here.
+void append_message(std::string& body, int number, std::string message, Bytes unknown) {
+  message += as_string(unknown);
+  body += static_cast<char>((static_cast<unsigned>(number) << 3U) | 2U);
+  std::size_t length = message.size();
+  for (; length >= 0x80; length >>= 7U) {
+    body += static_cast<char>((length & 0x7FU) | 0x80U);
+  }
+  body += static_cast<char>(length);
+  body += message;
+}
+
+/// The bytes that Protocol Buffers writes, which are in the order of the numbers, and the unknown
+/// fields of each message at its end. The lite runtime gives no other access to those.
+std::string body_of(const Worker& worker, const Envelope& envelope) {
+  std::string body = head_of(envelope).SerializeAsString();
+  for (int i = 0; i < worker.agents_size(); ++i) {
+    append_message(body, Worker::kAgentsFieldNumber, worker.agents(i).SerializeAsString(),
+                   envelope.agents[static_cast<std::size_t>(i)].unknown_fields);
+  }
+  for (int i = 0; i < worker.layouts_size(); ++i) {
+    append_message(body, Worker::kLayoutsFieldNumber, worker.layouts(i).SerializeAsString(),
+                   envelope.layouts[static_cast<std::size_t>(i)].unknown_fields);
+  }
+  return body += as_string(envelope.unknown_fields);
+}
+
+/// Texts are looked at before they are put into the message: it prints about those that are none.
+Result<void> check_text(const BodyPlace& place, std::string_view text, std::uint64_t bytes_max) {
+  std::string what;
+  if (text.size() > bytes_max) {
+    what = fmt::format("length {}, limit {}", text.size(), bytes_max);
+  } else if (const std::size_t valid = valid_utf8_prefix(text); valid != text.size()) {
+    what = fmt::format("not UTF-8 at byte {} of {}", valid, text.size());
+  } else if (has_control_character(text)) {
+    what = fmt::format("{} holds a control character", printable(text));
+  } else {
+    return {};
+  }
+  return Context{}.wrong(place, what);
+}
+
+Result<void> check_count(int number, std::size_t count, std::uint64_t limit) {
+  return count <= limit
+             ? Result<void>{}
+             : Context{}.wrong(in_worker(number), fmt::format("{}, limit {}", count, limit));
+}
+
+/// What the message cannot hold, or what every reader's limits refuse.
+Result<void> check_carriable(const Envelope& envelope, const WireLimits& limits) {
+  KVFERRY_RETURN_IF_ERROR(check_text(in_worker(Worker::kNameFieldNumber),
+                                     envelope.worker_address.nixl_agent_name,
+                                     limits.agent_name_bytes));
+  KVFERRY_RETURN_IF_ERROR(check_text(in_worker(Worker::kAudienceFieldNumber), envelope.audience,
+                                     limits.agent_name_bytes));
+  if (envelope.lease.count() < 0) {
+    return Context{}.wrong(in_worker(Worker::kLeaseMsFieldNumber),
+                           fmt::format("{} ms is negative", envelope.lease.count()));
+  }
+  KVFERRY_RETURN_IF_ERROR(
+      check_count(Worker::kAgentsFieldNumber, envelope.agents.size(), limits.agents));
+  KVFERRY_RETURN_IF_ERROR(
+      check_count(Worker::kLayoutsFieldNumber, envelope.layouts.size(), limits.layouts));
+  KVFERRY_RETURN_IF_ERROR(check_unknown(envelope.unknown_fields, BodyMessage::kWorker));
+  for (std::size_t i = 0; i < envelope.agents.size(); ++i) {
+    const AgentBlob& agent = envelope.agents[i];
+    KVFERRY_RETURN_IF_ERROR(check_text({BodyMessage::kAgent, i, v1::AgentBlob::kKindFieldNumber},
+                                       agent.kind, format::kWordBytesMax));
+    if (agent.blob.size() > limits.nixl_metadata_bytes) {
+      return Context{}.wrong(
+          {BodyMessage::kAgent, i, v1::AgentBlob::kBlobFieldNumber},
+          fmt::format("length {}, limit {}", agent.blob.size(), limits.nixl_metadata_bytes));
+    }
+    KVFERRY_RETURN_IF_ERROR(check_unknown(agent.unknown_fields, BodyMessage::kAgent));
+  }
+  for (std::size_t i = 0; i < envelope.layouts.size(); ++i) {
+    const EnvelopeLayout& layout = envelope.layouts[i];
+    if (layout.regions.size() > limits.descriptors_per_layout) {
+      return Context{}.wrong(
+          {BodyMessage::kLayout, i, v1::Layout::kAddressesFieldNumber},
+          fmt::format("{}, limit {}", layout.regions.size(), limits.descriptors_per_layout));
+    }
+    KVFERRY_RETURN_IF_ERROR(check_unknown(layout.unknown_fields, BodyMessage::kLayout));
+  }
+  return {};
+}
+
+// ---- From the message to values.
+
+EnvelopeLayout layout_of(const v1::Layout& from) {
+  EnvelopeLayout to;
+  to.id = LayoutId{static_cast<std::uint16_t>(from.id())};
+  to.location = {static_cast<StorageKind::Type>(from.storage() - 1), from.storage_id()};
+  to.access = static_cast<Access>(from.access());
+  if (from.tier() != v1::TIER_UNSPECIFIED) {
+    to.tier = static_cast<LogicalType>(from.tier() - 1);
+  }
+  to.arrangement = static_cast<layout::Arrangement>(from.arrangement() - 1);
+  to.config = {.num_blocks = from.num_blocks(),
+               .num_layers = from.num_layers(),
+               .outer_dim = from.outer_dim(),
+               .page_size = from.page_size(),
+               .inner_dim = from.inner_dim(),
+               .alignment = from.alignment(),
+               .dtype_width_bytes = from.dtype_width_bytes(),
+               .inner_shape = static_cast<layout::InnerShape>(from.order())};
+  if (from.has_num_heads()) {
+    to.config.num_heads = from.num_heads();
+  }
+  to.regions.reserve(static_cast<std::size_t>(from.addresses_size()));
+  for (int i = 0; i < from.addresses_size(); ++i) {
+    to.regions.push_back({from.addresses(i), from.sizes(i)});
+  }
+  if (from.has_guards_address()) {
+    to.guards = Region{from.guards_address(), from.guards_bytes()};
+  }
+  return to;
+}
+
+Envelope envelope_of(const Worker& worker) {
+  Envelope envelope;
+  envelope.worker_address = {WorkerId{worker.worker_id()}, worker.name()};
+  envelope.epoch = epoch_of(worker.epoch());
+  envelope.generation = worker.generation();
+  envelope.issued =
+      std::chrono::system_clock::time_point{std::chrono::milliseconds{worker.issued_unix_ms()}};
+  envelope.lease = std::chrono::milliseconds{worker.lease_ms()};
+  envelope.audience = worker.audience();
+  envelope.agents.reserve(static_cast<std::size_t>(worker.agents_size()));
+  for (const v1::AgentBlob& from : worker.agents()) {
+    envelope.agents.push_back(AgentBlob{from.kind(), as_vector(from.blob()), {}});
+  }
+  envelope.layouts.reserve(static_cast<std::size_t>(worker.layouts_size()));
+  for (const v1::Layout& from : worker.layouts()) {
+    envelope.layouts.push_back(layout_of(from));
+  }
+  return envelope;
+}
+
+void put_unknown(UnknownFields unknown, Envelope& envelope) {
+  envelope.unknown_fields = std::move(unknown.worker);
+  for (std::size_t i = 0; i < unknown.agents.size(); ++i) {
+    envelope.agents[i].unknown_fields = std::move(unknown.agents[i]);
+  }
+  for (std::size_t i = 0; i < unknown.layouts.size(); ++i) {
+    envelope.layouts[i].unknown_fields = std::move(unknown.layouts[i]);
+  }
+}
+
+}  // namespace
+
+Result<std::vector<std::byte>> encode_envelope(const Envelope& envelope) {
+  const WireLimits limits;
+  KVFERRY_RETURN_IF_ERROR(check_carriable(envelope, limits));
+  const Worker worker = message_of(envelope);
+  KVFERRY_RETURN_IF_ERROR(check_values(Context{}, worker));
+  const std::string body = body_of(worker, envelope);
+  const std::uint64_t body_bytes_max = limits.message_bytes - format::kHeaderBytes;
+  if (body.size() > body_bytes_max) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("message: a body of {} bytes, limit {}", body.size(), body_bytes_max)};
+  }
+  return frame_body(as_bytes(body));
+}
+
+Result<Envelope> decode_envelope(Bytes bytes, const WireLimits& limits) {
+  KVFERRY_ASSIGN_OR_RETURN(const SignedBody opened, open_envelope(bytes, limits));
+  const BodyBytes body{opened.body, body_offset(bytes)};
+  KVFERRY_RETURN_IF_ERROR(check_features(body, limits));
+  KVFERRY_ASSIGN_OR_RETURN(UnknownFields unknown, check_fields(body, limits));
+  Worker worker;
+  if (body.bytes.size() > std::numeric_limits<int>::max() ||
+      !worker.ParseFromArray(body.bytes.data(), static_cast<int>(body.bytes.size()))) {
+    return Error{ErrorCode::kCorrupt, fmt::format("body at {}: is not a message", body.offset)};
+  }
+  KVFERRY_RETURN_IF_ERROR(check_values(Context{&body}, worker));
+  Envelope envelope = envelope_of(worker);
+  put_unknown(std::move(unknown), envelope);
+  return envelope;
+}
+
+}  // namespace kvferry::wire
