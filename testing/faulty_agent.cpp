@@ -28,6 +28,7 @@ class FaultyAgent::Side final : public agent::PreparedSide {
   Side(PreparedSidePtr inner, std::span<const Region> regions, std::optional<PeerId> peer)
       : inner_{std::move(inner)}, regions_{regions.begin(), regions.end()}, peer_{peer} {}
 
+  [[nodiscard]] bool is_current() const noexcept override { return inner_->is_current(); }
   [[nodiscard]] const PreparedSidePtr& inner() const noexcept { return inner_; }
   [[nodiscard]] std::byte* address(const RunEnd& end) const noexcept {
     return reinterpret_cast<std::byte*>(regions_[end.region].address) + end.offset_bytes;

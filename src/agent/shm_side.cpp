@@ -67,6 +67,11 @@ Result<PreparedSidePtr> ShmSide::remote(std::span<const Region> regions,
   return PreparedSidePtr{std::move(side)};
 }
 
+bool ShmSide::is_current() const noexcept {
+  return std::none_of(memories_.begin(), memories_.end(),
+                      [](const RemoteMemoryPtr& memory) { return memory->is_stale(); });
+}
+
 Result<void> ShmSide::check_usable() const {
   for (const RemoteMemoryPtr& memory : memories_) {
     if (memory->is_stale()) [[unlikely]] {

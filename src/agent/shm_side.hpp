@@ -30,6 +30,8 @@ class ShmSide final : public PreparedSide {
   /// Errors: as Agent::post().
   [[nodiscard]] static Result<void> move(const Request& request);
 
+  [[nodiscard]] bool is_current() const noexcept override;
+
  private:
   ShmSide() = default;
 

@@ -78,11 +78,43 @@ Result<LaneEntry> TransportManager::Impl::make_lane(const TransferEnd& source,
   } else {
     KVFERRY_ASSIGN_OR_RETURN(
         lane->executor,
-        transfer::make_agent_executor({options_.agent, source.peer->agent_peer, source.remote->side,
-                                       destination.local->physical}));
+        transfer::make_agent_executor(
+            {options_.agent, source.remote.peer->agent_peer, source.remote.layout->side,
+             destination.local->physical->layout().regions(), destination.local->physical}));
   }
   entry.lane = std::move(lane);
   return entry;
+}
+
+/// What tells whether the source's blocks change while they are copied; null where nothing does.
+Result<std::unique_ptr<transfer::GuardCheck>> TransportManager::Impl::guards_of(
+    const TransferEnd& source, const transfer::GuardedBlocks& blocks,
+    std::span<const std::uint64_t> expected) const {
+  const bool guarded = source.is_local() ? source.local->physical->guards() != nullptr
+                                         : source.remote.layout->guard_side != nullptr;
+  if (!guarded) {
+    if (!expected.empty()) {
+      return Error{ErrorCode::kInvalidArgument,
+                   "expected_sequences: the source layout has no guards"};
+    }
+    return std::unique_ptr<transfer::GuardCheck>{};
+  }
+  KVFERRY_ASSIGN_OR_RETURN(auto check, transfer::GuardCheck::create(blocks, expected));
+  const auto& buffer = check->buffer();
+  if (source.is_local()) {
+    check->set_reader(transfer::make_guard_reader(source.local->physical->guards(), buffer));
+    return check;
+  }
+  const Region numbers{reinterpret_cast<std::uintptr_t>(buffer->data()),
+                       buffer->size() * sizeof(std::uint64_t)};
+  KVFERRY_ASSIGN_OR_RETURN(auto reader,
+                           transfer::make_agent_executor({options_.agent,
+                                                          source.remote.peer->agent_peer,
+                                                          source.remote.layout->guard_side,
+                                                          {&numbers, 1},
+                                                          buffer}));
+  check->set_reader(std::move(reader));
+  return check;
 }
 
 Result<LaneEntry> TransportManager::Impl::lane_between(const TransferEnd& source,
@@ -113,9 +145,15 @@ Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
                            lane_between(from, to, {source, destination, options.layers}));
   KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan, plan::CopyPlan::create(entry.lane->shape, blocks));
   KVFERRY_RETURN_IF_ERROR(check_sharing(entry.sharing, blocks));
+  KVFERRY_ASSIGN_OR_RETURN(auto guards, guards_of(from,
+                                                  {blocks.source, from.view().page_size(),
+                                                   blocks.destination, to.view().page_size()},
+                                                  options.expected_sequences));
   transfer::TransferParts parts{entry.lane,
                                 std::move(plan),
                                 to.local->physical->claims(),
+                                to.local->physical->guards(),
+                                std::move(guards),
                                 {std::move(source_pass), std::move(destination_pass)},
                                 options_.clock,
                                 called_at,

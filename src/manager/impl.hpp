@@ -9,25 +9,32 @@
 #include "agent/fork_guard.hpp"
 #include "base/mutex.hpp"
 #include "kvferry/manager/transport_manager.hpp"
+#include "manager/peer_message.hpp"
 #include "manager/registry.hpp"
 #include "transfer/engine.hpp"
+#include "transfer/guard_check.hpp"
 
 namespace kvferry::manager {
 
 /// One end of a transfer: a layout of this worker, or one of a peer.
 struct TransferEnd {
   LocalLayoutPtr local;
-  PeerPtr peer;
-  const RemoteLayout* remote{nullptr};  ///< inside `peer`
+  FoundRemote remote;
 
   [[nodiscard]] bool is_local() const noexcept { return local != nullptr; }
   [[nodiscard]] const layout::LayoutView& view() const noexcept {
-    return is_local() ? local->physical->view() : remote->view;
+    return is_local() ? local->physical->view() : remote.layout->told.view;
   }
   [[nodiscard]] const transfer::GatePtr& gate() const noexcept {
-    return is_local() ? local->gate : peer->gate;
+    return is_local() ? local->gate : remote.layout->gate;
   }
 };
+
+/// Errors of whoever names a layout that is not there.
+[[nodiscard]] Error not_known(LayoutHandle handle);
+
+/// What a message of a known worker is.
+enum class News : std::uint8_t { kNone, kUpdate, kOtherLife };
 
 class TransportManager::Impl {
  public:
@@ -49,9 +56,14 @@ class TransportManager::Impl {
   [[nodiscard]] Result<LayoutHandle> register_layout(transfer::PhysicalLayoutPtr layout,
                                                      Access access);
   [[nodiscard]] Result<void> unregister_layout(LayoutHandle handle, Duration timeout);
+  [[nodiscard]] Result<LayoutHandle> change_layout(LayoutHandle handle,
+                                                   transfer::PhysicalLayoutPtr layout,
+                                                   Access access, Duration timeout);
   [[nodiscard]] Result<wire::SerializedLayout> export_metadata(wire::MessageFormat format) const;
+  [[nodiscard]] Result<std::vector<std::byte>> export_envelope(
+      const EnvelopeOptions& options) const;
   [[nodiscard]] Result<std::vector<LayoutHandle>> import_metadata(
-      const wire::SerializedLayout& message, const ImportOptions& options);
+      std::span<const std::byte> message, const ImportOptions& options);
   [[nodiscard]] Result<void> forget_peer(WorkerId worker, Duration timeout);
   [[nodiscard]] Result<layout::Compatibility> compatibility(LayoutHandle source,
                                                             LayoutHandle destination) const;
@@ -60,6 +72,8 @@ class TransportManager::Impl {
       const transfer::TransferOptions& options);
 
   [[nodiscard]] const ManagerOptions& options() const noexcept { return options_; }
+  [[nodiscard]] Epoch epoch() const noexcept { return epoch_; }
+  [[nodiscard]] std::uint64_t generation() const;
   [[nodiscard]] const Registry& registry() const noexcept { return registry_; }
   [[nodiscard]] std::size_t in_flight() const { return engine_->in_flight(); }
 
@@ -68,13 +82,31 @@ class TransportManager::Impl {
       const transfer::PhysicalLayout& layout, Access access);
   void deregister_memories(const std::vector<agent::RegistrationId>& registrations);
 
-  [[nodiscard]] Result<void> check_sender(const Peer& peer) const;
-  [[nodiscard]] Result<void> load(Peer& peer, TimePoint deadline);
-  [[nodiscard]] Result<void> replace(const Peer& old, Peer& peer, TimePoint deadline);
-  void go_back_to(const Peer& old, TimePoint deadline);
-  [[nodiscard]] Result<void> prepare_sides(Peer& peer);
+  [[nodiscard]] Result<LayoutHandle> add_layout(transfer::PhysicalLayoutPtr layout, Access access)
+      KVFERRY_REQUIRES(layouts_mutex_);
+  void remove_layout(const LocalLayout& layout) KVFERRY_REQUIRES(layouts_mutex_);
+  /// Closes the gate of a registered layout, so that no transfer uses it.
+  [[nodiscard]] Result<LocalLayoutPtr> close_layout(LayoutHandle handle, Duration timeout);
+
+  [[nodiscard]] Result<std::optional<TimePoint>> check_validity(const ToldPeer& told,
+                                                                Duration skew) const;
+  [[nodiscard]] Result<void> check_sender(const PeerIdentity& sender) const;
+  [[nodiscard]] Result<std::shared_ptr<Peer>> load(ToldPeer told, TimePoint deadline)
+      KVFERRY_REQUIRES(peers_mutex_);
+  [[nodiscard]] Result<std::shared_ptr<Peer>> update(const Peer& known, ToldPeer told, News news,
+                                                     TimePoint deadline)
+      KVFERRY_REQUIRES(peers_mutex_);
+  void go_back_to(const Peer& known, TimePoint deadline) KVFERRY_REQUIRES(peers_mutex_);
+  /// The peer that `told` describes, with those layouts of `known` (may be null) that it still has.
+  [[nodiscard]] Result<std::shared_ptr<Peer>> make_peer(ToldPeer told, agent::PeerId agent_peer,
+                                                        const Peer* known)
+      KVFERRY_REQUIRES(peers_mutex_);
+  [[nodiscard]] Result<void> prepare_sides(agent::PeerId agent_peer, RemoteLayout& layout);
 
   [[nodiscard]] Result<TransferEnd> find_end(LayoutHandle handle) const;
+  [[nodiscard]] Result<std::unique_ptr<transfer::GuardCheck>> guards_of(
+      const TransferEnd& source, const transfer::GuardedBlocks& blocks,
+      std::span<const std::uint64_t> expected) const;
   [[nodiscard]] Result<LaneEntry> lane_between(const TransferEnd& source,
                                                const TransferEnd& destination, const LaneKey& key);
   [[nodiscard]] Result<LaneEntry> make_lane(const TransferEnd& source,
@@ -87,8 +119,12 @@ class TransportManager::Impl {
   Registry registry_;
   std::unique_ptr<transfer::Engine> engine_;
 
-  Mutex ids_mutex_;
-  std::uint32_t next_layout_id_ KVFERRY_GUARDED_BY(ids_mutex_){0};
+  Epoch epoch_;
+
+  /// Held while that which a message says of this worker changes, or is put into one.
+  mutable Mutex layouts_mutex_;
+  std::uint32_t next_layout_id_ KVFERRY_GUARDED_BY(layouts_mutex_){0};
+  std::uint64_t generation_ KVFERRY_GUARDED_BY(layouts_mutex_){1};
 
   Mutex peers_mutex_;  ///< held while a peer is imported, replaced or forgotten: one at a time
 };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "kvferry/base/try.hpp"
@@ -9,123 +11,333 @@
 namespace kvferry::manager {
 namespace {
 
+/// Earlier lives of a peer whose messages are known to be stale: more than restart while a message
+/// is on its way.
+constexpr std::size_t kMostPastLives = 16;
+
 std::string worker(WorkerId id) { return "worker " + std::to_string(id.value()); }
+
+std::string milliseconds(Duration duration) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) +
+         " ms";
+}
+
+Error stale(std::string message) { return Error{ErrorCode::kStale, std::move(message)}; }
+
+/// What an envelope is to a worker that is known by one.
+Result<News> news_of_life(const Peer& known, const PeerIdentity& told, bool replace) {
+  const PeerLife& before = *known.identity.life;
+  const std::string name = worker(told.worker_id);
+  if (told.life->epoch != before.epoch) {
+    if (std::ranges::find(known.past, told.life->epoch) != known.past.end()) {
+      return stale("epoch: " + to_string(told.life->epoch) + " is an earlier life of " + name);
+    }
+    return News::kOtherLife;
+  }
+  if (told.life->generation < before.generation) {
+    return stale("generation: " + std::to_string(told.life->generation) + " of " + name +
+                 " is older than " + std::to_string(before.generation) + ", which is known");
+  }
+  if (told.life->generation > before.generation) {
+    return News::kUpdate;
+  }
+  if (told.digest != known.identity.digest) {
+    return Error{ErrorCode::kCorrupt, "generation: " + std::to_string(told.life->generation) +
+                                          " of " + name + " is known with another content"};
+  }
+  if (told.assume == known.identity.assume) {
+    return News::kNone;
+  }
+  if (replace) {
+    return News::kUpdate;
+  }
+  return stale(name + " is known with other assumptions: say that these replace them");
+}
+
+Result<News> news_of(const Peer& known, const PeerIdentity& told, bool replace) {
+  if (told.life.has_value()) {
+    return known.identity.life.has_value() ? news_of_life(known, told, replace)
+                                           : Result<News>{News::kUpdate};
+  }
+  if (known.identity.digest == told.digest && known.identity.assume == told.assume) {
+    return News::kNone;
+  }
+  if (replace) {
+    return News::kUpdate;
+  }
+  return stale(worker(told.worker_id) +
+               (known.identity.life.has_value() ? " is known by an envelope, which says more"
+                                                : " is known by another message") +
+               ": say that this one replaces it, or forget the worker");
+}
+
+/// Gates that are closed until the end of an attempt, or for good.
+class ClosedGates {
+ public:
+  ClosedGates() = default;
+  ClosedGates(const ClosedGates&) = delete;
+  ClosedGates& operator=(const ClosedGates&) = delete;
+  ~ClosedGates() {
+    for (const transfer::GatePtr& gate : closed_) {
+      gate->open();
+    }
+  }
+
+  /// Whether nobody is inside any more.
+  [[nodiscard]] bool close(const transfer::GatePtr& gate, const Clock& clock, TimePoint deadline) {
+    if (!gate->close(clock, deadline)) {
+      return false;
+    }
+    closed_.push_back(gate);
+    return true;
+  }
+  void stay_closed() noexcept { closed_.clear(); }
+
+ private:
+  std::vector<transfer::GatePtr> closed_;
+};
+
+/// Layouts of a peer by the names that the peer has for them.
+using ByTold = std::unordered_map<LayoutHandle, RemoteLayoutPtr>;
+
+ByTold by_told(const Peer* peer) {
+  ByTold found;
+  if (peer != nullptr) {
+    for (const RemoteLayoutPtr& layout : peer->layouts) {
+      found.emplace(layout->told.handle, layout);
+    }
+  }
+  return found;
+}
+
+RemoteLayoutPtr find_same(const ByTold& known, const ToldLayout& told) {
+  const auto found = known.find(told.handle);
+  return found != known.end() && found->second->told == told ? found->second : nullptr;
+}
+
+bool is_current(const RemoteLayout& layout) {
+  return layout.side->is_current() &&
+         (layout.guard_side == nullptr || layout.guard_side->is_current());
+}
+
+std::vector<LayoutHandle> handles_of(const Peer& peer) {
+  std::vector<LayoutHandle> handles;
+  handles.reserve(peer.layouts.size());
+  for (const RemoteLayoutPtr& layout : peer.layouts) {
+    handles.push_back(layout->handle);
+  }
+  return handles;
+}
+
+Error still_used(WorkerId id) {
+  return Error{ErrorCode::kDeadline, worker(id) + " is still used by transfers"};
+}
 
 }  // namespace
 
-Result<void> TransportManager::Impl::check_sender(const Peer& peer) const {
-  if (peer.worker_id == options_.worker_id) {
+/// Whether a message may be imported by this worker now; until when what it says holds.
+Result<std::optional<TimePoint>> TransportManager::Impl::check_validity(const ToldPeer& told,
+                                                                        Duration skew) const {
+  if (!told.audience.empty() && told.audience != options_.agent->name()) {
+    return Error{ErrorCode::kRefused, "audience: the message is for \"" + told.audience +
+                                          "\", and this is \"" + options_.agent->name() + "\""};
+  }
+  if (!told.lease.has_value()) {
+    return std::optional<TimePoint>{};
+  }
+  const WallTime now = options_.wall_clock->now();
+  if (told.lease->issued - now > skew) {
+    return Error{ErrorCode::kRefused,
+                 "issued: " + milliseconds(told.lease->issued - now) +
+                     " after this machine's time: one of the two clocks is wrong"};
+  }
+  if (now >= told.lease->ends) {
+    return stale("lease: it ended " + milliseconds(now - told.lease->ends) +
+                 " ago: get a newer message");
+  }
+  return std::optional<TimePoint>{deadline_after(options_.clock->now(), told.lease->ends - now)};
+}
+
+Result<void> TransportManager::Impl::check_sender(const PeerIdentity& sender) const {
+  if (sender.worker_id == options_.worker_id) {
     return Error{ErrorCode::kInvalidArgument,
-                 "worker_address.worker_id: " + std::to_string(peer.worker_id.value()) +
+                 "worker_address.worker_id: " + std::to_string(sender.worker_id.value()) +
                      " is this worker's own"};
   }
-  if (peer.agent_name == options_.agent->name()) {
+  if (sender.agent_name == options_.agent->name()) {
     return Error{ErrorCode::kInvalidArgument, "worker_address.nixl_agent_name: \"" +
-                                                  peer.agent_name + "\" is this worker's own"};
+                                                  sender.agent_name + "\" is this worker's own"};
   }
-  const PeerPtr known = registry_.find_peer(peer.worker_id);
-  if (known != nullptr && known->agent_name != peer.agent_name) {
-    return Error{ErrorCode::kRefused, worker(peer.worker_id) + " is known as agent \"" +
-                                          known->agent_name + "\", not \"" + peer.agent_name +
-                                          "\": forget it first"};
+  const PeerPtr known = registry_.find_peer(sender.worker_id);
+  if (known != nullptr && known->identity.agent_name != sender.agent_name) {
+    return Error{ErrorCode::kRefused, worker(sender.worker_id) + " is known as agent \"" +
+                                          known->identity.agent_name + "\", not \"" +
+                                          sender.agent_name + "\": forget it first"};
   }
   return {};
 }
 
-/// Resolves the regions of every layout; the agent refuses what its blob does not cover.
-Result<void> TransportManager::Impl::prepare_sides(Peer& peer) {
-  for (const LayoutHandle handle : peer.handles) {
-    RemoteLayout& layout = peer.layouts.at(handle);
-    auto side = options_.agent->prepare_remote(peer.agent_peer, layout.view.regions());
-    if (!side) {
-      return std::move(side).error().with_context(to_string(handle));
+/// Resolves the regions of a layout; the agent refuses what its blob does not cover.
+Result<void> TransportManager::Impl::prepare_sides(agent::PeerId agent_peer, RemoteLayout& layout) {
+  auto side = options_.agent->prepare_remote(agent_peer, layout.told.view.regions());
+  if (!side) {
+    return std::move(side).error().with_context(to_string(layout.told.handle));
+  }
+  layout.side = *std::move(side);
+  if (layout.told.guards.has_value()) {
+    auto guards = options_.agent->prepare_remote(agent_peer, {&*layout.told.guards, 1});
+    if (!guards) {
+      return std::move(guards).error().with_context(to_string(layout.told.handle) + ": guards");
     }
-    layout.side = *std::move(side);
+    layout.guard_side = *std::move(guards);
   }
   return {};
 }
 
-Result<void> TransportManager::Impl::load(Peer& peer, TimePoint deadline) {
-  KVFERRY_ASSIGN_OR_RETURN(peer.agent_peer,
-                           options_.agent->load_peer(peer.agent_name, peer.blob, deadline));
-  auto prepared = prepare_sides(peer);
-  if (!prepared) {
-    static_cast<void>(options_.agent->forget_peer(peer.agent_peer));
-    return std::move(prepared).error();
+Result<std::shared_ptr<Peer>> TransportManager::Impl::make_peer(ToldPeer told,
+                                                                agent::PeerId agent_peer,
+                                                                const Peer* known) {
+  const ByTold before = by_told(known);
+  std::vector<std::shared_ptr<RemoteLayout>> made;
+  auto peer = std::make_shared<Peer>();
+  for (ToldLayout& layout : told.layouts) {
+    RemoteLayoutPtr same = find_same(before, layout);
+    if (same != nullptr && is_current(*same)) {
+      peer->layouts.push_back(std::move(same));
+      continue;
+    }
+    auto remote = std::make_shared<RemoteLayout>(
+        RemoteLayout{{}, std::move(layout), nullptr, nullptr, std::make_shared<transfer::Gate>()});
+    KVFERRY_RETURN_IF_ERROR(prepare_sides(agent_peer, *remote));
+    made.push_back(remote);
+    peer->layouts.push_back(std::move(remote));
   }
-  return {};
+  // Last: an import that fails uses up no handle.
+  for (const std::shared_ptr<RemoteLayout>& remote : made) {
+    remote->handle = registry_.fresh_handle(remote->told.handle);
+  }
+  peer->identity = std::move(told.identity);
+  peer->agent_peer = agent_peer;
+  return peer;
 }
 
-/// Puts `peer` in the place of `old`, or leaves the worker as it was.
-Result<void> TransportManager::Impl::replace(const Peer& old, Peer& peer, TimePoint deadline) {
-  if (!old.gate->close(*options_.clock, deadline)) {
-    return Error{ErrorCode::kDeadline, worker(old.worker_id) + " is still used by transfers"};
+Result<std::shared_ptr<Peer>> TransportManager::Impl::load(ToldPeer told, TimePoint deadline) {
+  KVFERRY_ASSIGN_OR_RETURN(
+      const agent::PeerId agent_peer,
+      options_.agent->load_peer(told.identity.agent_name, told.identity.blob, deadline));
+  auto peer = make_peer(std::move(told), agent_peer, nullptr);
+  if (!peer) {
+    static_cast<void>(options_.agent->forget_peer(agent_peer));
   }
-  peer.agent_peer = old.agent_peer;
-  if (auto updated = options_.agent->update_peer(peer.agent_peer, peer.blob, deadline); !updated) {
-    old.gate->open();
-    return updated;
-  }
-  auto ready = prepare_sides(peer);
-  if (!ready) {
-    go_back_to(old, deadline);
-  }
-  return ready;
+  return peer;
 }
 
-/// Undoes an update whose layouts turned out to be wrong. Regions are resolved anew: where the
-/// update had dropped their memory, the old sides stay stale. Where the agent cannot go back,
-/// because the old memory is gone, the worker is forgotten.
-void TransportManager::Impl::go_back_to(const Peer& old, TimePoint deadline) {
-  auto peer = std::make_shared<Peer>(old);
-  peer->gate = std::make_shared<transfer::Gate>();
-  if (options_.agent->update_peer(old.agent_peer, old.blob, deadline) && prepare_sides(*peer)) {
+/// The peer that takes the place of `known`; on an error the worker is as it was.
+Result<std::shared_ptr<Peer>> TransportManager::Impl::update(const Peer& known, ToldPeer told,
+                                                             News news, TimePoint deadline) {
+  ByTold kept;
+  if (news == News::kUpdate) {
+    const ByTold before = by_told(&known);
+    for (const ToldLayout& layout : told.layouts) {
+      if (RemoteLayoutPtr same = find_same(before, layout); same != nullptr) {
+        kept.emplace(layout.handle, std::move(same));
+      }
+    }
+  }
+  ClosedGates gates;
+  for (const RemoteLayoutPtr& layout : known.layouts) {
+    if (kept.count(layout->told.handle) == 0 &&
+        !gates.close(layout->gate, *options_.clock, deadline)) {
+      return still_used(known.identity.worker_id);
+    }
+  }
+  KVFERRY_RETURN_IF_ERROR(
+      options_.agent->update_peer(known.agent_peer, told.identity.blob, deadline));
+  auto peer = make_peer(std::move(told), known.agent_peer, kept.empty() ? nullptr : &known);
+  if (!peer) {
+    go_back_to(known, deadline);
+    return peer;
+  }
+  gates.stay_closed();
+  (*peer)->past = known.past;
+  if (news == News::kOtherLife) {
+    (*peer)->past.push_back(known.identity.life->epoch);
+    if ((*peer)->past.size() > kMostPastLives) {
+      (*peer)->past.erase((*peer)->past.begin());
+    }
+  }
+  return peer;
+}
+
+/// Undoes an update of the agent whose layouts turned out to be wrong. Where that had dropped
+/// memory, regions are resolved anew; where the agent cannot go back, because the old memory is
+/// gone, the worker is forgotten.
+void TransportManager::Impl::go_back_to(const Peer& known, TimePoint deadline) {
+  bool back{options_.agent->update_peer(known.agent_peer, known.identity.blob, deadline)};
+  auto peer = std::make_shared<Peer>(known);
+  for (RemoteLayoutPtr& layout : peer->layouts) {
+    if (back && !is_current(*layout)) {
+      auto again = std::make_shared<RemoteLayout>(*layout);
+      back = prepare_sides(known.agent_peer, *again).has_value();
+      layout = std::move(again);
+    }
+  }
+  if (back) {
     registry_.put_peer(std::move(peer));
   } else {
-    static_cast<void>(options_.agent->forget_peer(old.agent_peer));
-    registry_.remove_peer(old.worker_id);
+    static_cast<void>(options_.agent->forget_peer(known.agent_peer));
+    registry_.remove_peer(known.identity.worker_id);
   }
 }
 
 Result<std::vector<LayoutHandle>> TransportManager::Impl::import_metadata(
-    const wire::SerializedLayout& message, const ImportOptions& options) {
+    std::span<const std::byte> message, const ImportOptions& options) {
   KVFERRY_RETURN_IF_ERROR(check_process());
   if (options_.agent == nullptr) {
     return Error{ErrorCode::kUnavailable, "import: this manager has no agent"};
   }
   const TimePoint deadline = deadline_after(options_.clock->now(), options.deadline);
-  KVFERRY_ASSIGN_OR_RETURN(const std::shared_ptr<Peer> peer,
-                           read_peer(message, options.assume, options_.limits));
+  KVFERRY_ASSIGN_OR_RETURN(ToldPeer told,
+                           read_message(message, {.agent_kind = options_.agent->facts().kind,
+                                                  .assume = options.assume,
+                                                  .limits = options_.limits}));
+  KVFERRY_ASSIGN_OR_RETURN(const std::optional<TimePoint> expires,
+                           check_validity(told, options.clock_skew));
   const MutexLock lock{peers_mutex_};
-  KVFERRY_RETURN_IF_ERROR(check_sender(*peer));
-  const PeerPtr known = registry_.find_peer(peer->worker_id);
+  KVFERRY_RETURN_IF_ERROR(check_sender(told.identity));
+  const PeerPtr known = registry_.find_peer(told.identity.worker_id);
+  std::shared_ptr<Peer> peer;
   if (known == nullptr) {
-    KVFERRY_RETURN_IF_ERROR(load(*peer, deadline));
-  } else if (known->digest == peer->digest && known->assume == peer->assume) {
-    return known->handles;
-  } else if (!options.replace) {
-    return Error{ErrorCode::kStale, worker(peer->worker_id) +
-                                        " is known by another message: say that this one "
-                                        "replaces it, or forget the worker"};
+    KVFERRY_ASSIGN_OR_RETURN(peer, load(std::move(told), deadline));
   } else {
-    KVFERRY_RETURN_IF_ERROR(replace(*known, *peer, deadline));
+    KVFERRY_ASSIGN_OR_RETURN(const News news, news_of(*known, told.identity, options.replace));
+    if (news == News::kNone) {
+      peer = std::make_shared<Peer>(*known);
+    } else {
+      KVFERRY_ASSIGN_OR_RETURN(peer, update(*known, std::move(told), news, deadline));
+    }
   }
-  std::vector<LayoutHandle> handles = peer->handles;
-  registry_.put_peer(peer);
+  peer->expires = expires;
+  std::vector<LayoutHandle> handles = handles_of(*peer);
+  registry_.put_peer(std::move(peer));
   return handles;
 }
 
 Result<void> TransportManager::Impl::forget_peer(WorkerId worker_id, Duration timeout) {
   KVFERRY_RETURN_IF_ERROR(check_process());
+  const TimePoint deadline = deadline_after(options_.clock->now(), timeout);
   const MutexLock lock{peers_mutex_};
   const PeerPtr peer = registry_.find_peer(worker_id);
   if (peer == nullptr) {
-    return Error{ErrorCode::kStale, worker(worker_id) + " is not known"};
+    return stale(worker(worker_id) + " is not known");
   }
-  const Clock& clock = *options_.clock;
-  if (!peer->gate->close(clock, deadline_after(clock.now(), timeout))) {
-    return Error{ErrorCode::kDeadline, worker(worker_id) + " is still used by transfers"};
+  ClosedGates gates;
+  for (const RemoteLayoutPtr& layout : peer->layouts) {
+    if (!gates.close(layout->gate, *options_.clock, deadline)) {
+      return still_used(worker_id);
+    }
   }
+  gates.stay_closed();
   registry_.remove_peer(worker_id);
   return options_.agent->forget_peer(peer->agent_peer);
 }

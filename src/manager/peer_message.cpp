@@ -3,11 +3,14 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
 #include "kvferry/base/try.hpp"
 #include "kvferry/wire/lint.hpp"
+#include "kvferry/wire/message_view.hpp"
 
 namespace kvferry::manager {
 namespace {
@@ -47,8 +50,8 @@ Result<LayoutConfig> with_assumptions(LayoutConfig config, const Assumptions& as
   return config;
 }
 
-Result<RemoteLayout> read_layout(const wire::MessageView& message,
-                                 const wire::LocalLayoutView& said, const Assumptions& assume) {
+Result<ToldLayout> read_layout(const wire::MessageView& message, const wire::LocalLayoutView& said,
+                               const Assumptions& assume) {
   KVFERRY_ASSIGN_OR_RETURN(const LayoutConfig told,
                            wire::told_config(said.layout_config, said.layout_type_details));
   if (const Result<void> valid = told.validate(); !valid) {
@@ -60,7 +63,7 @@ Result<RemoteLayout> read_layout(const wire::MessageView& message,
                            Layout::create(config, wire::arrangement_of(said.layout_type_details),
                                           {regions.begin(), regions.end()}));
   KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView view, view_of(layout));
-  return RemoteLayout{said.handle, std::move(view), nullptr};
+  return ToldLayout{said.handle, std::move(view), std::nullopt};
 }
 
 std::array<std::uint64_t, 2> digest_of(std::span<const std::byte> bytes) {
@@ -79,29 +82,111 @@ wire::LogicalType tier_of(StorageKind kind) {
   return wire::LogicalType::kG2;
 }
 
-}  // namespace
-
-Result<std::shared_ptr<Peer>> read_peer(const wire::SerializedLayout& message,
-                                        const Assumptions& assume, const wire::WireLimits& limits) {
-  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView view,
-                           wire::decode_view(message.as_bytes(), limits));
+/// All of a peer but digest and blob.
+Result<ToldPeer> read_view(const wire::MessageView& view, const Assumptions& assume) {
   KVFERRY_RETURN_IF_ERROR(check_rules(view));
-  auto peer = std::make_shared<Peer>();
-  peer->worker_id = view.worker_id;
-  peer->agent_name = view.nixl_agent_name;
-  peer->digest = digest_of(message.as_bytes());
-  peer->assume = assume;
-  peer->blob.assign(view.nixl_metadata.begin(), view.nixl_metadata.end());
-  peer->gate = std::make_shared<transfer::Gate>();
+  ToldPeer told;
+  told.identity.worker_id = view.worker_id;
+  told.identity.agent_name = view.nixl_agent_name;
+  told.identity.assume = assume;
   for (const wire::LocalLayoutView& said : view.layouts) {
     auto layout = read_layout(view, said, assume);
     if (!layout) {
       return std::move(layout).error().with_context(to_string(said.handle));
     }
-    peer->handles.push_back(said.handle);
-    peer->layouts.emplace(said.handle, *std::move(layout));
+    told.layouts.push_back(*std::move(layout));
   }
-  return peer;
+  return told;
+}
+
+/// An envelope as a message of format B, so that the same rules hold for both.
+///
+/// Lifetime: names point into `envelope`.
+wire::MessageView as_view(const wire::Envelope& envelope) {
+  wire::MessageView view;
+  view.format = wire::MessageFormat::kB;
+  view.worker_id = envelope.worker_address.worker_id;
+  view.nixl_agent_name = envelope.worker_address.nixl_agent_name;
+  for (const wire::EnvelopeLayout& layout : envelope.layouts) {
+    wire::LocalLayoutView said;
+    said.handle = {view.worker_id, layout.id};
+    said.mem_type = wire::mem_type_of(layout.location);
+    said.layout_type_details = wire::details_of(layout.arrangement);
+    said.layout_config = layout.config;
+    said.location = layout.location;
+    said.agent_name = view.nixl_agent_name;
+    said.device_id = layout.location.id;
+    said.regions_index = view.regions.size();
+    said.regions_count = layout.regions.size();
+    view.regions.insert(view.regions.end(), layout.regions.begin(), layout.regions.end());
+    view.layouts.push_back(std::move(said));
+  }
+  return view;
+}
+
+Result<void> check_guards(const Region& guards, std::uint64_t num_blocks) {
+  if (guards.size_bytes / sizeof(std::uint64_t) != num_blocks ||
+      guards.size_bytes % sizeof(std::uint64_t) != 0) {
+    return Error{ErrorCode::kCorrupt, "guards: " + std::to_string(guards.size_bytes) +
+                                          " bytes for " + std::to_string(num_blocks) + " blocks"};
+  }
+  const std::uint64_t room = std::numeric_limits<std::uint64_t>::max() - guards.address;
+  if (guards.address == 0 || guards.address % alignof(std::uint64_t) != 0 ||
+      guards.size_bytes > room) {
+    return Error{ErrorCode::kCorrupt,
+                 "guards: " + std::to_string(guards.address) + " is no address of 64-bit numbers"};
+  }
+  return {};
+}
+
+/// Of all that says what the worker has; when it was written is not part of it.
+Result<std::array<std::uint64_t, 2>> digest_of(wire::Envelope envelope) {
+  envelope.issued = {};
+  envelope.lease = {};
+  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, wire::encode_envelope(envelope));
+  return digest_of(bytes);
+}
+
+Result<ToldPeer> read_envelope(const wire::Envelope& envelope, const ReadOptions& options) {
+  KVFERRY_ASSIGN_OR_RETURN(ToldPeer told, read_view(as_view(envelope), options.assume));
+  for (std::size_t i = 0; i < told.layouts.size(); ++i) {
+    told.layouts[i].guards = envelope.layouts[i].guards;
+    if (const auto& guards = told.layouts[i].guards; guards.has_value()) {
+      const auto checked = check_guards(*guards, envelope.layouts[i].config.num_blocks);
+      if (!checked) {
+        return Error{checked.error()}.with_context(to_string(told.layouts[i].handle));
+      }
+    }
+  }
+  const auto mine = std::ranges::find(envelope.agents, options.agent_kind, &wire::AgentBlob::kind);
+  if (mine == envelope.agents.end()) {
+    return Error{ErrorCode::kUnavailable,
+                 "agents: worker " + std::to_string(told.identity.worker_id.value()) +
+                     " tells of no agent of kind \"" + std::string{options.agent_kind} + "\""};
+  }
+  told.identity.blob = mine->blob;
+  told.identity.life = PeerLife{envelope.epoch, envelope.generation};
+  KVFERRY_ASSIGN_OR_RETURN(told.identity.digest, digest_of(envelope));
+  told.audience = envelope.audience;
+  if (envelope.lease.count() != 0) {
+    told.lease = ToldLease{envelope.issued, envelope.issued + envelope.lease};
+  }
+  return told;
+}
+
+}  // namespace
+
+Result<ToldPeer> read_message(std::span<const std::byte> bytes, const ReadOptions& options) {
+  if (wire::is_envelope(bytes)) {
+    KVFERRY_ASSIGN_OR_RETURN(const wire::Envelope envelope,
+                             wire::decode_envelope(bytes, options.limits));
+    return read_envelope(envelope, options);
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView view, wire::decode_view(bytes, options.limits));
+  KVFERRY_ASSIGN_OR_RETURN(ToldPeer told, read_view(view, options.assume));
+  told.identity.blob.assign(view.nixl_metadata.begin(), view.nixl_metadata.end());
+  told.identity.digest = digest_of(bytes);
+  return told;
 }
 
 wire::LocalLayoutDescriptor describe(const LocalLayout& layout, const std::string& agent_name,
@@ -124,6 +209,22 @@ wire::LocalLayoutDescriptor describe(const LocalLayout& layout, const std::strin
   said.layout_config.inner_shape = InnerShape::kUnknown;  // Format B says it there.
   const wire::LogicalType tier = tier_of(said.location);
   return {layout.handle, std::move(said), tier};
+}
+
+wire::EnvelopeLayout describe_in_envelope(const LocalLayout& layout) {
+  const Layout& known = layout.physical->layout();
+  wire::EnvelopeLayout said;
+  said.id = layout.handle.layout_id();
+  said.location = layout.physical->storage_kind();
+  said.access = layout.access;
+  said.tier = tier_of(said.location);
+  said.config = known.config();
+  said.arrangement = known.arrangement();
+  said.regions.assign(known.regions().begin(), known.regions().end());
+  if (const auto& guards = layout.physical->guards(); guards != nullptr) {
+    said.guards = guards->region();
+  }
+  return said;
 }
 
 }  // namespace kvferry::manager

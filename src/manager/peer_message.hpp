@@ -1,26 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "kvferry/base/result.hpp"
-#include "kvferry/wire/message_view.hpp"
+#include "kvferry/wire/envelope.hpp"
 #include "manager/registry.hpp"
 
 namespace kvferry::manager {
 
-/// The peer that a message describes, whole but for what only an agent can add: `agent_peer` and
-/// the sides of its layouts.
+/// From when until when a message holds, by its writer's wall clock.
+struct ToldLease {
+  WallTime issued{};
+  WallTime ends{};
+};
+
+/// A message of any format, read, with what was assumed.
+struct ToldPeer {
+  PeerIdentity identity;
+  std::vector<ToldLayout> layouts;
+  std::string audience;  ///< empty: all
+  std::optional<ToldLease> lease;
+};
+
+/// What read_message() has to know beside the message.
+struct ReadOptions {
+  std::string_view agent_kind;  ///< whose blob is taken from an envelope
+  Assumptions assume{};
+  wire::WireLimits limits{};
+};
+
+/// Reads a message of format A or B, or an envelope.
 ///
-/// Errors: kCorrupt for what does not decode or breaks a rule of import; kInvalidArgument for
-///         assumptions that contradict the message.
-[[nodiscard]] Result<std::shared_ptr<Peer>> read_peer(const wire::SerializedLayout& message,
-                                                      const Assumptions& assume,
-                                                      const wire::WireLimits& limits);
+/// Errors: kCorrupt for what does not decode or breaks a rule of import; kIncompatible for blocks
+///         in an order that cannot be moved, and what decode_envelope() calls so; kUnavailable for
+///         an envelope without a blob of the agent's kind; kInvalidArgument for assumptions that
+///         contradict the message.
+[[nodiscard]] Result<ToldPeer> read_message(std::span<const std::byte> bytes,
+                                            const ReadOptions& options);
 
 /// What a message of `format` says of one's own layout.
 [[nodiscard]] wire::LocalLayoutDescriptor describe(const LocalLayout& layout,
                                                    const std::string& agent_name,
                                                    wire::MessageFormat format);
+
+/// What an envelope says of one's own layout.
+[[nodiscard]] wire::EnvelopeLayout describe_in_envelope(const LocalLayout& layout);
 
 }  // namespace kvferry::manager

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "manager/registry.hpp"
 
+#include <unordered_set>
 #include <utility>
 
 namespace kvferry::manager {
@@ -37,7 +38,7 @@ void Registry::add_local(LocalLayoutPtr layout) {
 
 bool Registry::remove_local(LayoutHandle handle) {
   const MutexLock lock{mutex_};
-  drop_lanes_of(handle.worker_id(), handle);
+  drop_lanes_of(handle);
   return locals_.erase(handle) != 0;
 }
 
@@ -53,20 +54,56 @@ PeerPtr Registry::find_peer(WorkerId worker) const {
 
 void Registry::put_peer(PeerPtr peer) {
   const MutexLock lock{mutex_};
-  const WorkerId worker = peer->worker_id;
-  drop_lanes_of(worker, std::nullopt);
-  peers_[worker] = std::move(peer);
+  PeerPtr& place = peers_[peer->identity.worker_id];
+  if (place != nullptr) {
+    take_away(*place, peer.get());
+  }
+  for (const RemoteLayoutPtr& layout : peer->layouts) {
+    remotes_[layout->handle] = layout;
+  }
+  place = std::move(peer);
 }
 
 void Registry::remove_peer(WorkerId worker) {
   const MutexLock lock{mutex_};
-  peers_.erase(worker);
-  drop_lanes_of(worker, std::nullopt);
+  if (const PeerPtr peer = find_or_null(peers_, worker); peer != nullptr) {
+    take_away(*peer, nullptr);
+    peers_.erase(worker);
+  }
+}
+
+/// Forgets the layouts of `peer` that `successor`, if any, has not got, and how they were reached.
+void Registry::take_away(const Peer& peer, const Peer* successor) {
+  std::unordered_set<RemoteLayoutPtr> kept;
+  if (successor != nullptr) {
+    kept.insert(successor->layouts.begin(), successor->layouts.end());
+  }
+  for (const RemoteLayoutPtr& layout : peer.layouts) {
+    if (kept.count(layout) == 0) {
+      remotes_.erase(layout->handle);
+      drop_lanes_of(layout->handle);
+    }
+  }
 }
 
 std::vector<PeerPtr> Registry::peers() const {
   const MutexLock lock{mutex_};
   return values(peers_);
+}
+
+LayoutHandle Registry::fresh_handle(LayoutHandle told) {
+  const MutexLock lock{mutex_};
+  const LayoutHandle name{told.worker_id(), told.layout_id()};
+  return name.with_life(given_[name]++);
+}
+
+FoundRemote Registry::find_remote(LayoutHandle handle) const {
+  const MutexLock lock{mutex_};
+  FoundRemote found{nullptr, find_or_null(remotes_, handle)};
+  if (found.layout != nullptr) {
+    found.peer = find_or_null(peers_, handle.worker_id());
+  }
+  return found;
 }
 
 std::optional<LaneEntry> Registry::find_lane(const LaneKey& key) const {
@@ -83,12 +120,9 @@ void Registry::add_lane(const LaneKey& key, const LaneEntry& lane) {
   lanes_.emplace(key, lane);
 }
 
-void Registry::drop_lanes_of(WorkerId worker, std::optional<LayoutHandle> handle) {
-  const auto touches = [&](LayoutHandle end) {
-    return handle.has_value() ? end == *handle : end.worker_id() == worker;
-  };
+void Registry::drop_lanes_of(LayoutHandle handle) {
   for (auto it = lanes_.begin(); it != lanes_.end();) {
-    const bool drop = touches(it->first.source) || touches(it->first.destination);
+    const bool drop = it->first.source == handle || it->first.destination == handle;
     it = drop ? lanes_.erase(it) : std::next(it);
   }
 }

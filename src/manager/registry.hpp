@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/mutex.hpp"
+#include "kvferry/base/epoch.hpp"
 #include "kvferry/manager/transport_manager.hpp"
 #include "transfer/gate.hpp"
 #include "transfer/state.hpp"
@@ -26,24 +27,49 @@ struct LocalLayout {
   transfer::GatePtr gate;
 };
 
+/// What a message says of one layout, with what was assumed.
+struct ToldLayout {
+  LayoutHandle handle{};  ///< as the owner names it
+  layout::LayoutView view;
+  std::optional<Region> guards;  ///< where the sequence numbers of its blocks lie
+
+  friend bool operator==(const ToldLayout&, const ToldLayout&) = default;
+};
+
 /// A layout of another worker.
 struct RemoteLayout {
-  LayoutHandle handle{};
-  layout::LayoutView view;
-  agent::PreparedSidePtr side;  ///< empty until the agent has loaded the peer
+  LayoutHandle handle{};  ///< as it is named here: given once, never again
+  ToldLayout told;
+  agent::PreparedSidePtr side;
+  agent::PreparedSidePtr guard_side;  ///< null without guards
+  transfer::GatePtr gate;
+};
+// Shared: generations of its peer that have it, and transfers in flight.
+using RemoteLayoutPtr = std::shared_ptr<const RemoteLayout>;
+
+/// What only an envelope tells of a worker.
+struct PeerLife {
+  Epoch epoch{};
+  std::uint64_t generation{0};
+};
+
+/// Who a message is from, and what tells it from another one.
+struct PeerIdentity {
+  WorkerId worker_id{};
+  std::string agent_name;
+  std::optional<PeerLife> life;           ///< nothing in formats A and B
+  std::array<std::uint64_t, 2> digest{};  ///< of all that the message says but issue and lease
+  Assumptions assume;
+  std::vector<std::byte> blob;  ///< the agent's part of the message
 };
 
 /// Another worker, as its last message described it.
 struct Peer {
-  WorkerId worker_id{};
-  std::string agent_name;
+  PeerIdentity identity;
   agent::PeerId agent_peer{};
-  std::array<std::uint64_t, 2> digest{};  ///< of the message
-  Assumptions assume;
-  std::vector<std::byte> blob;        ///< the agent's part of the message
-  std::vector<LayoutHandle> handles;  ///< in the message's order
-  std::unordered_map<LayoutHandle, RemoteLayout> layouts;
-  transfer::GatePtr gate;
+  std::optional<TimePoint> expires;      ///< end of its lease
+  std::vector<Epoch> past;               ///< earlier lives, the last few
+  std::vector<RemoteLayoutPtr> layouts;  ///< in the message's order
 };
 
 // Shared: the registry and whoever looked an entry up; it may be taken away meanwhile.
@@ -75,6 +101,12 @@ struct LaneKeyHash {
   }
 };
 
+/// A peer's layout and its peer; null when it is not known (any more).
+struct FoundRemote {
+  PeerPtr peer;
+  RemoteLayoutPtr layout;
+};
+
 /// What a manager knows of layouts: its own, those of its peers, and how blocks get from one to
 /// another. It decides nothing.
 ///
@@ -93,21 +125,30 @@ class Registry {
   [[nodiscard]] std::vector<LocalLayoutPtr> locals() const;
 
   [[nodiscard]] PeerPtr find_peer(WorkerId worker) const;
-  /// Adds a peer, or puts it in the place of the one with the same worker id.
+  /// Adds a peer, or puts it in the place of the one with the same worker id. Lanes of layouts that
+  /// it has not got any more are dropped.
   void put_peer(PeerPtr peer);
   void remove_peer(WorkerId worker);
   [[nodiscard]] std::vector<PeerPtr> peers() const;
+
+  /// A handle for a peer's layout that was never given before: as the owner names it if possible.
+  [[nodiscard]] LayoutHandle fresh_handle(LayoutHandle told);
+  [[nodiscard]] FoundRemote find_remote(LayoutHandle handle) const;
 
   [[nodiscard]] std::optional<LaneEntry> find_lane(const LaneKey& key) const;
   /// Keeps a lane. The caller is inside the gates of both ends, so that neither can have gone.
   void add_lane(const LaneKey& key, const LaneEntry& lane);
 
  private:
-  void drop_lanes_of(WorkerId worker, std::optional<LayoutHandle> handle) KVFERRY_REQUIRES(mutex_);
+  void drop_lanes_of(LayoutHandle handle) KVFERRY_REQUIRES(mutex_);
+  void take_away(const Peer& peer, const Peer* successor) KVFERRY_REQUIRES(mutex_);
 
   mutable Mutex mutex_;
   std::map<LayoutHandle, LocalLayoutPtr> locals_ KVFERRY_GUARDED_BY(mutex_);
   std::map<WorkerId, PeerPtr> peers_ KVFERRY_GUARDED_BY(mutex_);
+  std::unordered_map<LayoutHandle, RemoteLayoutPtr> remotes_ KVFERRY_GUARDED_BY(mutex_);
+  /// How often each name of a peer's layout was given; for ever, because handles outlive peers.
+  std::unordered_map<LayoutHandle, std::uint64_t> given_ KVFERRY_GUARDED_BY(mutex_);
   std::unordered_map<LaneKey, LaneEntry, LaneKeyHash> lanes_ KVFERRY_GUARDED_BY(mutex_);
 };
 

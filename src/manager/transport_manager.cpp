@@ -10,20 +10,18 @@
 #include "manager/peer_message.hpp"
 
 namespace kvferry::manager {
-namespace {
 
-constexpr std::uint32_t kMaxLayoutIds = 65'536;
-
-Error unknown(LayoutHandle handle) {
+Error not_known(LayoutHandle handle) {
   return Error{ErrorCode::kStale, to_string(handle) + " is not registered or imported (any more)"};
 }
-
-}  // namespace
 
 TransportManager::Impl::Impl(ManagerOptions options)
     : options_{std::move(options)}, process_{::getpid()} {
   if (options_.clock == nullptr) {
     options_.clock = std::make_shared<const SteadyClock>();
+  }
+  if (options_.wall_clock == nullptr) {
+    options_.wall_clock = std::make_shared<const SystemWallClock>();
   }
 }
 
@@ -39,6 +37,11 @@ TransportManager::Impl::~Impl() {
 
 Result<void> TransportManager::Impl::start() {
   KVFERRY_ASSIGN_OR_RETURN(guard_, agent::ForkGuard::create());
+  if (options_.epoch.has_value()) {
+    epoch_ = *options_.epoch;
+  } else {
+    KVFERRY_ASSIGN_OR_RETURN(epoch_, draw_epoch());
+  }
   KVFERRY_ASSIGN_OR_RETURN(engine_,
                            transfer::Engine::create({.copy_threads = options_.copy_threads,
                                                      .shutdown_timeout = options_.shutdown_timeout,
@@ -58,111 +61,22 @@ Result<void> TransportManager::Impl::check_process() const {
 
 void TransportManager::Impl::abandon() noexcept { static_cast<void>(engine_.release()); }
 
-Result<std::vector<agent::RegistrationId>> TransportManager::Impl::register_memories(
-    const transfer::PhysicalLayout& layout, Access access) {
-  std::vector<agent::RegistrationId> done;
-  if (options_.agent == nullptr || access == Access::kNone) {
-    return done;
-  }
-  for (const memory::MemoryPtr& memory : layout.memories()) {
-    auto id = options_.agent->register_memory(memory, access);
-    if (!id) {
-      deregister_memories(done);
-      return std::move(id).error().with_context("register layout with agent " +
-                                                options_.agent->name());
-    }
-    done.push_back(*id);
-  }
-  return done;
-}
-
-void TransportManager::Impl::deregister_memories(
-    const std::vector<agent::RegistrationId>& registrations) {
-  for (const agent::RegistrationId id : registrations) {
-    const auto done = options_.agent->deregister_memory(id);
-    if (!done && options_.log) {
-      options_.log(LogLevel::kWarn, "deregister memory: " + done.error().message);
-    }
-  }
-}
-
-Result<LayoutHandle> TransportManager::Impl::register_layout(transfer::PhysicalLayoutPtr layout,
-                                                             Access access) {
-  KVFERRY_RETURN_IF_ERROR(check_process());
-  if (layout == nullptr) {
-    return Error{ErrorCode::kInvalidArgument, "layout: null"};
-  }
-  // Held throughout: an id is used up only by a layout that gets registered.
-  const MutexLock lock{ids_mutex_};
-  if (next_layout_id_ == kMaxLayoutIds) {
-    return Error{ErrorCode::kBusy, "all " + std::to_string(kMaxLayoutIds) +
-                                       " layout ids of this manager are used up; ids are never "
-                                       "used again, so make a new manager"};
-  }
-  KVFERRY_ASSIGN_OR_RETURN(auto registrations, register_memories(*layout, access));
-  auto entry = std::make_shared<LocalLayout>();
-  entry->handle =
-      LayoutHandle{options_.worker_id, LayoutId{static_cast<std::uint16_t>(next_layout_id_++)}};
-  entry->physical = std::move(layout);
-  entry->access = access;
-  entry->registrations = std::move(registrations);
-  entry->gate = std::make_shared<transfer::Gate>();
-  registry_.add_local(entry);
-  return entry->handle;
-}
-
-Result<void> TransportManager::Impl::unregister_layout(LayoutHandle handle, Duration timeout) {
-  KVFERRY_RETURN_IF_ERROR(check_process());
-  const LocalLayoutPtr layout = registry_.find_local(handle);
-  if (layout == nullptr) {
-    return unknown(handle);
-  }
-  const Clock& clock = *options_.clock;
-  if (!layout->gate->close(clock, deadline_after(clock.now(), timeout))) {
-    return Error{ErrorCode::kDeadline, to_string(handle) + " is still used by transfers"};
-  }
-  if (!registry_.remove_local(handle)) {
-    return unknown(handle);  // Somebody else was quicker.
-  }
-  deregister_memories(layout->registrations);
-  return {};
-}
-
-Result<wire::SerializedLayout> TransportManager::Impl::export_metadata(
-    wire::MessageFormat format) const {
-  KVFERRY_RETURN_IF_ERROR(check_process());
-  if (options_.agent == nullptr) {
-    return Error{ErrorCode::kUnavailable, "export: this manager has no agent"};
-  }
-  const std::string& agent_name = options_.agent->name();
-  std::vector<wire::LocalLayoutDescriptor> layouts;
-  for (const LocalLayoutPtr& layout : registry_.locals()) {
-    if (layout->access != Access::kNone) {
-      layouts.push_back(describe(*layout, agent_name, format));
-    }
-  }
-  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::byte> blob, options_.agent->local_metadata());
-  return wire::SerializedLayout::pack({options_.worker_id, agent_name}, blob, layouts, format);
-}
-
 Result<TransferEnd> TransportManager::Impl::find_end(LayoutHandle handle) const {
   TransferEnd end;
   if (handle.worker_id() == options_.worker_id) {
     end.local = registry_.find_local(handle);
-    if (end.local == nullptr) {
-      return unknown(handle);
-    }
-    return end;
+    return end.is_local() ? Result<TransferEnd>{std::move(end)} : not_known(handle);
   }
-  end.peer = registry_.find_peer(handle.worker_id());
-  if (end.peer == nullptr) {
-    return unknown(handle);
+  end.remote = registry_.find_remote(handle);
+  if (end.remote.layout == nullptr) {
+    return not_known(handle);
   }
-  const auto found = end.peer->layouts.find(handle);
-  if (found == end.peer->layouts.end()) {
-    return unknown(handle);
+  if (const auto& expires = end.remote.peer->expires;
+      expires.has_value() && options_.clock->now() >= *expires) {
+    return Error{ErrorCode::kStale, to_string(handle) +
+                                        ": the lease of what its worker told is over: import a "
+                                        "newer message"};
   }
-  end.remote = &found->second;
   return end;
 }
 
@@ -201,12 +115,30 @@ Result<void> TransportManager::unregister_layout(LayoutHandle handle, Duration t
   return impl_->unregister_layout(handle, timeout);
 }
 
+Epoch TransportManager::epoch() const noexcept { return impl_->epoch(); }
+
+std::uint64_t TransportManager::generation() const {
+  return impl_->in_own_process() ? impl_->generation() : 0;
+}
+
+Result<LayoutHandle> TransportManager::change_layout(LayoutHandle handle,
+                                                     transfer::PhysicalLayoutPtr layout,
+                                                     Duration timeout,
+                                                     const RegisterOptions& options) {
+  return impl_->change_layout(handle, std::move(layout), options.access, timeout);
+}
+
+Result<std::vector<std::byte>> TransportManager::export_envelope(
+    const EnvelopeOptions& options) const {
+  return impl_->export_envelope(options);
+}
+
 Result<wire::SerializedLayout> TransportManager::export_metadata(wire::MessageFormat format) const {
   return impl_->export_metadata(format);
 }
 
 Result<std::vector<LayoutHandle>> TransportManager::import_metadata(
-    const wire::SerializedLayout& message, const ImportOptions& options) {
+    std::span<const std::byte> message, const ImportOptions& options) {
   return impl_->import_metadata(message, options);
 }
 
@@ -231,7 +163,15 @@ std::vector<PeerInfo> TransportManager::peers() const {
     return all;
   }
   for (const PeerPtr& peer : impl_->registry().peers()) {
-    all.push_back(PeerInfo{peer->worker_id, peer->agent_name, peer->handles});
+    PeerInfo info{peer->identity.worker_id, peer->identity.agent_name, {}, {}, {}};
+    for (const RemoteLayoutPtr& layout : peer->layouts) {
+      info.layouts.push_back(layout->handle);
+    }
+    if (const auto& life = peer->identity.life; life.has_value()) {
+      info.epoch = life->epoch;
+      info.generation = life->generation;
+    }
+    all.push_back(std::move(info));
   }
   return all;
 }

@@ -48,7 +48,7 @@ class AgentExecutor final : public Executor {
 
 Result<std::unique_ptr<const Executor>> make_agent_executor(AgentRead read) {
   KVFERRY_ASSIGN_OR_RETURN(agent::PreparedSidePtr local,
-                           read.agent->prepare_local(read.destination->layout().regions()));
+                           read.agent->prepare_local(read.destination));
   return std::unique_ptr<const Executor>{
       std::make_unique<const AgentExecutor>(std::move(read), std::move(local))};
 }

@@ -10,6 +10,7 @@
 
 #include "kvferry/base/ids.hpp"
 #include "kvferry/base/result.hpp"
+#include "kvferry/transfer/block_guards.hpp"
 
 namespace kvferry::transfer {
 
@@ -30,17 +31,24 @@ class ClaimTable {
   std::vector<std::atomic<std::uint64_t>> words_;
 };
 
-/// The blocks that one transfer has claimed, until it releases them.
+/// The blocks that one transfer has claimed, until it releases them. Their guards, if there are
+/// any, say as long that they are being written.
 class Claims {
  public:
   Claims() noexcept = default;
-  /// Lifetime: `blocks`, which were claimed, outlive this.
-  Claims(std::shared_ptr<ClaimTable> table, std::span<const BlockId> blocks) noexcept
-      : table_{std::move(table)}, blocks_{blocks} {}
+  /// Takes all of `blocks` or none; `guards` may be null.
+  ///
+  /// Errors:   kBusy naming the first block that another transfer has or that is being written.
+  /// Lifetime: `blocks` outlive the result.
+  [[nodiscard]] static Result<Claims> take(std::shared_ptr<ClaimTable> table, BlockGuardsPtr guards,
+                                           std::span<const BlockId> blocks);
   Claims(Claims&& other) noexcept
-      : table_{std::exchange(other.table_, nullptr)}, blocks_{other.blocks_} {}
+      : table_{std::exchange(other.table_, nullptr)},
+        guards_{std::move(other.guards_)},
+        blocks_{other.blocks_} {}
   Claims& operator=(Claims&& other) noexcept {
     std::swap(table_, other.table_);
+    std::swap(guards_, other.guards_);
     std::swap(blocks_, other.blocks_);
     return *this;
   }
@@ -48,14 +56,15 @@ class Claims {
   Claims& operator=(const Claims&) = delete;
   ~Claims() { release(); }
 
-  void release() noexcept {
-    if (const auto table = std::exchange(table_, nullptr); table != nullptr) {
-      table->release(blocks_);
-    }
-  }
+  void release() noexcept;
 
  private:
+  Claims(std::shared_ptr<ClaimTable> table, BlockGuardsPtr guards,
+         std::span<const BlockId> blocks) noexcept
+      : table_{std::move(table)}, guards_{std::move(guards)}, blocks_{blocks} {}
+
   std::shared_ptr<ClaimTable> table_;  // shared: with the registered layout, which may go first
+  BlockGuardsPtr guards_;
   std::span<const BlockId> blocks_;
 };
 

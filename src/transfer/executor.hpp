@@ -54,11 +54,12 @@ class Executor {
 struct AgentRead {
   std::shared_ptr<agent::Agent> agent;  // shared: with the manager, which may go first
   agent::PeerId peer{};
-  agent::PreparedSidePtr source;  ///< regions of the peer
-  PhysicalLayoutPtr destination;  ///< kept alive
+  agent::PreparedSidePtr source;             ///< regions of the peer
+  std::span<const Region> destination;       ///< regions of this process
+  std::shared_ptr<const void> keep_alive{};  ///< what `destination` lies in
 };
 
-/// Pulls from a peer's layout through an agent.
+/// Pulls from a peer's memory through an agent.
 ///
 /// Errors: those of Agent::prepare_local().
 [[nodiscard]] Result<std::unique_ptr<const Executor>> make_agent_executor(AgentRead read);

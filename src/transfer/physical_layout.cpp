@@ -52,10 +52,11 @@ Result<void> check_disjoint(std::vector<Region> regions) {
 }  // namespace
 
 PhysicalLayout::PhysicalLayout(Layout layout, LayoutView view,
-                               std::vector<memory::MemoryPtr> memories)
+                               std::vector<memory::MemoryPtr> memories, BlockGuardsPtr guards)
     : layout_{std::move(layout)},
       view_{std::move(view)},
       memories_{std::move(memories)},
+      guards_{std::move(guards)},
       claims_{std::make_shared<ClaimTable>(layout_.config().num_blocks)} {
   bases_.reserve(layout_.regions().size());
   for (const Region& region : layout_.regions()) {
@@ -81,6 +82,11 @@ PhysicalLayoutBuilder& PhysicalLayoutBuilder::adopt(std::vector<std::span<std::b
                                                     std::shared_ptr<const void> keep_alive) {
   adopted_ = std::move(regions);
   keep_alive_ = std::move(keep_alive);
+  return *this;
+}
+
+PhysicalLayoutBuilder& PhysicalLayoutBuilder::guarded() {
+  guarded_ = true;
   return *this;
 }
 
@@ -126,9 +132,13 @@ Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::assemble(
   KVFERRY_ASSIGN_OR_RETURN(Layout layout,
                            Layout::create(config_, arrangement_, std::move(regions)));
   KVFERRY_ASSIGN_OR_RETURN(LayoutView view, view_of(layout));
+  BlockGuardsPtr guards;
+  if (guarded_) {
+    KVFERRY_ASSIGN_OR_RETURN(guards, BlockGuards::allocate(config_.num_blocks));
+  }
   // make_shared cannot reach the private constructor.
-  return PhysicalLayoutPtr{
-      new PhysicalLayout{std::move(layout), std::move(view), std::move(memories)}};
+  return PhysicalLayoutPtr{new PhysicalLayout{std::move(layout), std::move(view),
+                                              std::move(memories), std::move(guards)}};
 }
 
 }  // namespace kvferry::transfer

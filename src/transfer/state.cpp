@@ -27,15 +27,18 @@ constexpr int kSpins = 100;
 }  // namespace
 
 TransferState::TransferState(TransferParts parts)
-    : parts_{std::move(parts)}, cursor_{parts_.plan}, started_at_{parts_.clock->now()} {}
+    : parts_{std::move(parts)},
+      stage_{parts_.source_guards != nullptr ? Stage::kGuardsBefore : Stage::kData},
+      cursor_{parts_.plan},
+      started_at_{parts_.clock->now()} {}
 
 Result<std::shared_ptr<TransferState>> TransferState::create(TransferParts parts) {
-  KVFERRY_RETURN_IF_ERROR(parts.claims->claim(parts.plan.destination_blocks()));
-  std::shared_ptr<ClaimTable> table = std::move(parts.claims);
   // make_shared cannot reach the private constructor.
   std::shared_ptr<TransferState> state{new TransferState{std::move(parts)}};
   const MutexLock lock{state->stepping_};
-  state->claims_ = Claims{std::move(table), state->parts_.plan.destination_blocks()};
+  KVFERRY_ASSIGN_OR_RETURN(state->claims_,
+                           Claims::take(state->parts_.claims, state->parts_.destination_guards,
+                                        state->parts_.plan.destination_blocks()));
   return state;
 }
 
@@ -71,6 +74,10 @@ TransferState::Step TransferState::post_next() {
   if (auto stop = reason_to_stop()) {
     return finish(std::move(stop));
   }
+  return stage_ == Stage::kData ? post_data() : post_guards();
+}
+
+TransferState::Step TransferState::post_data() {
   const std::uint64_t largest = parts_.lane->executor->largest_post_bytes();
   const std::uint64_t limit = largest == 0 ? kStepBytes : std::min(kStepBytes, largest);
   // Runs of up to half the limit until half of it is reached: no piece is cut just to fill a step.
@@ -82,10 +89,16 @@ TransferState::Step TransferState::post_next() {
     bytes += runs[count].total_bytes();
     ++count;
   }
-  if (count == 0) {
-    return finish(std::nullopt);
-  }
-  auto posted = parts_.lane->executor->post(std::span{runs}.first(count));
+  return count == 0 ? end_data() : post(std::span{runs}.first(count), bytes);
+}
+
+TransferState::Step TransferState::post_guards() {
+  const std::span<const Run> runs = parts_.source_guards->next_runs();
+  return runs.empty() ? end_guards() : post(runs, 0);
+}
+
+TransferState::Step TransferState::post(std::span<const Run> runs, std::uint64_t bytes) {
+  auto posted = executor().post(runs);
   if (!posted) {
     return finish(std::move(posted).error());
   }
@@ -97,19 +110,49 @@ TransferState::Step TransferState::post_next() {
   return note_moved(bytes);
 }
 
+const Executor& TransferState::executor() const {
+  return stage_ == Stage::kData ? *parts_.lane->executor : parts_.source_guards->reader();
+}
+
+/// All numbers of a round have been read.
+TransferState::Step TransferState::end_guards() {
+  if (stage_ == Stage::kGuardsBefore) {
+    if (auto expected = parts_.source_guards->end_before(); !expected) {
+      return finish(std::move(expected).error());
+    }
+    stage_ = Stage::kData;
+    return Step::kMore;
+  }
+  auto unchanged = parts_.source_guards->end_after();
+  if (!unchanged) {
+    only_changed_bad_ = true;
+    return finish(std::move(unchanged).error());
+  }
+  return finish(std::nullopt);
+}
+
+/// All bytes have arrived.
+TransferState::Step TransferState::end_data() {
+  if (parts_.source_guards == nullptr) {
+    return finish(std::nullopt);
+  }
+  stage_ = Stage::kGuardsAfter;
+  return Step::kMore;
+}
+
 TransferState::Step TransferState::look_after_request() {
-  auto state = parts_.lane->executor->poll(*request_);
+  auto state = executor().poll(*request_);
   if (!state) {
     return finish(std::move(state).error());
   }
   if (*state == agent::RequestState::kPending) {
     if (auto stop = reason_to_stop()) {
-      parts_.lane->executor->cancel(*request_);
+      executor().cancel(*request_);
       return finish(std::move(stop));
     }
     return Step::kWaiting;
   }
-  parts_.lane->executor->release(*request_);
+  executor().release(*request_);
   request_.reset();
   return note_moved(request_bytes_);
 }
@@ -117,11 +160,16 @@ TransferState::Step TransferState::look_after_request() {
 /// Everything that was posted so far has arrived, `bytes` of it now.
 TransferState::Step TransferState::note_moved(std::uint64_t bytes) {
   bytes_moved_ += bytes;
-  if (auto alive = parts_.lane->executor->check_owner(); !alive) {
+  if (auto alive = executor().check_owner(); !alive) {
     return finish(std::move(alive).error());
   }
-  good_blocks_ = cursor_.completed_blocks();
-  return bytes_moved_ == total_bytes() ? finish(std::nullopt) : Step::kMore;
+  if (stage_ != Stage::kData) {
+    return Step::kMore;
+  }
+  if (parts_.source_guards == nullptr) {
+    good_blocks_ = cursor_.completed_blocks();
+  }
+  return bytes_moved_ == total_bytes() ? end_data() : Step::kMore;
 }
 
 /// After the end: gives everything back as soon as nothing can touch the destination any more.
@@ -133,7 +181,7 @@ TransferState::Step TransferState::drain() {
     return Step::kFinished;
   }
   if (!std::exchange(asked_to_stop_, true)) {
-    parts_.lane->executor->cancel(*request_);  // It failed, or came from a step that hung.
+    executor().cancel(*request_);  // It failed, or came from a step that hung.
   }
   return Step::kWaiting;
 }
@@ -149,10 +197,10 @@ TransferState::Step TransferState::finish(std::optional<Error> error) {
 
 bool TransferState::settle_if_quiet() {
   if (request_.has_value()) {
-    if (!parts_.lane->executor->quiet(*request_)) {
+    if (!executor().quiet(*request_)) {
       return false;
     }
-    parts_.lane->executor->release(*request_);
+    executor().release(*request_);
     request_.reset();
   }
   // Whoever sees quiet() can claim the blocks; whoever waited for the gates sees quiet().
@@ -164,15 +212,23 @@ bool TransferState::settle_if_quiet() {
   return true;
 }
 
+std::vector<BlockId> TransferState::bad_blocks() const {
+  if (only_changed_bad_.load(std::memory_order_acquire)) {
+    return parts_.source_guards->changed();
+  }
+  const auto rest = parts_.plan.destination_blocks().subspan(good_blocks_);
+  std::vector<BlockId> bad{rest.begin(), rest.end()};
+  std::sort(bad.begin(), bad.end());
+  return bad;
+}
+
 void TransferState::publish(std::optional<Error> error, bool quiet) {
   const MutexLock lock{mutex_};
   if (done_.load(std::memory_order_relaxed)) {
     return;
   }
   if (error.has_value()) {
-    const auto blocks = parts_.plan.destination_blocks().subspan(good_blocks_);
-    report_.bad_blocks.assign(blocks.begin(), blocks.end());
-    std::sort(report_.bad_blocks.begin(), report_.bad_blocks.end());
+    report_.bad_blocks = bad_blocks();
   }
   report_.error = std::move(error);
   report_.plan = parts_.plan.summary();

@@ -12,6 +12,7 @@
 #include "transfer/claims.hpp"
 #include "transfer/executor.hpp"
 #include "transfer/gate.hpp"
+#include "transfer/guard_check.hpp"
 
 namespace kvferry::transfer {
 
@@ -27,8 +28,10 @@ struct TransferParts {
   std::shared_ptr<const Lane> lane;  // shared: with the manager's cache, which may drop it
   plan::CopyPlan plan;
   std::shared_ptr<ClaimTable> claims;  ///< of the destination; taken by TransferState::create()
-  std::array<GatePass, 2> passes;      ///< source and destination, entered
-  std::shared_ptr<const Clock> clock;  // shared: with the manager, which may go first
+  BlockGuardsPtr destination_guards;   ///< may be null
+  std::unique_ptr<GuardCheck> source_guards;  ///< may be null
+  std::array<GatePass, 2> passes;             ///< source and destination, entered
+  std::shared_ptr<const Clock> clock;         // shared: with the manager, which may go first
   TimePoint called_at;
   TimePoint deadline;
 };
@@ -68,10 +71,20 @@ class TransferState {
   [[nodiscard]] std::uint64_t total_bytes() const noexcept { return parts_.plan.total_bytes(); }
 
  private:
+  /// What is asked for: the source's guards only where there are any.
+  enum class Stage { kGuardsBefore, kData, kGuardsAfter };
+
   explicit TransferState(TransferParts parts);
 
   Step step_locked() KVFERRY_REQUIRES(stepping_);
   Step post_next() KVFERRY_REQUIRES(stepping_);
+  Step post_data() KVFERRY_REQUIRES(stepping_);
+  Step post_guards() KVFERRY_REQUIRES(stepping_);
+  Step end_guards() KVFERRY_REQUIRES(stepping_);
+  Step end_data() KVFERRY_REQUIRES(stepping_);
+  /// Starts a request for `runs` of `bytes` in all.
+  Step post(std::span<const Run> runs, std::uint64_t bytes) KVFERRY_REQUIRES(stepping_);
+  [[nodiscard]] const Executor& executor() const KVFERRY_REQUIRES(stepping_);
   Step look_after_request() KVFERRY_REQUIRES(stepping_);
   Step drain() KVFERRY_REQUIRES(stepping_);
   [[nodiscard]] std::optional<Error> reason_to_stop() const;
@@ -80,6 +93,7 @@ class TransferState {
   /// Gives claims and gates back unless a request may still move bytes; says whether it did.
   bool settle_if_quiet() KVFERRY_REQUIRES(stepping_);
   void publish(std::optional<Error> error, bool quiet) KVFERRY_EXCLUDES(mutex_);
+  [[nodiscard]] std::vector<BlockId> bad_blocks() const;
   void end_overdue();
 
   TransferParts parts_;
@@ -88,9 +102,11 @@ class TransferState {
   std::atomic<bool> done_{false};   ///< report_ is there and does not change any more
   std::atomic<bool> quiet_{false};  ///< nothing can touch the destination any more
   std::atomic<std::uint64_t> bytes_moved_{0};
-  std::atomic<std::size_t> good_blocks_{0};  ///< of the plan's destination blocks, from the first
+  std::atomic<std::size_t> good_blocks_{0};    ///< of the plan's destination blocks, from the first
+  std::atomic<bool> only_changed_bad_{false};  ///< every byte arrived, but guards changed
 
   Mutex stepping_;  ///< held by the one who carries the transfer on
+  Stage stage_ KVFERRY_GUARDED_BY(stepping_){Stage::kData};
   plan::RunCursor cursor_ KVFERRY_GUARDED_BY(stepping_);
   std::optional<agent::RequestId> request_ KVFERRY_GUARDED_BY(stepping_);
   std::uint64_t request_bytes_ KVFERRY_GUARDED_BY(stepping_){0};

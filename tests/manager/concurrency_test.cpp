@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/mutex.hpp"
 #include "workers.hpp"
 
 namespace kvferry::manager {
@@ -73,7 +74,7 @@ class Crowd {
     if (dice < 55) {
       move(thread, from_, random());
     } else if (dice < 75) {
-      move(thread, theirs_, random());
+      move(thread, theirs(), random());
     } else if (dice < 90) {
       register_and_unregister();
     } else if (dice < 94) {
@@ -85,7 +86,7 @@ class Crowd {
     } else {
       static_cast<void>(reader_.manager->peers());
       static_cast<void>(reader_.manager->local_handles());
-      static_cast<void>(reader_.manager->compatibility(theirs_, to_));
+      static_cast<void>(reader_.manager->compatibility(theirs(), to_));
     }
   }
 
@@ -96,7 +97,7 @@ class Crowd {
     const BlockId to{contested ? kBlocks - 1 : own + dice / 16 % 4};
     const BlockId from{dice / 64 % kBlocks};
     const auto transfer = reader_.manager->execute_transfer(source, {{from}}, to_, {{to}});
-    const bool is_remote = source == theirs_;
+    const bool is_remote = source != from_;
     if (!transfer) {
       if (contested) {
         return allow(transfer.error(), {ErrorCode::kBusy, ErrorCode::kStale});
@@ -131,7 +132,13 @@ class Crowd {
     if (!handles) {
       return allow(handles.error(), {ErrorCode::kDeadline});
     }
-    EXPECT_EQ(handles->front(), theirs_);
+    const MutexLock lock{theirs_mutex_};
+    theirs_ = handles->front();
+  }
+
+  LayoutHandle theirs() {
+    const MutexLock lock{theirs_mutex_};
+    return theirs_;
   }
 
   void forget() {
@@ -150,7 +157,9 @@ class Crowd {
       testing::shared_layout(testing::tiny_config(4), Arrangement::kFullyContiguous, 1);
   GuardedCache source_{standard_config(kBlocks), Arrangement::kFullyContiguous, 1};
   GuardedCache destination_{standard_config(kBlocks), Arrangement::kLayerSeparateBlockFirst, 2};
-  LayoutHandle theirs_ = *owner_.manager->register_layout(shared_);
+  Mutex theirs_mutex_;
+  LayoutHandle theirs_ KVFERRY_GUARDED_BY(theirs_mutex_) =
+      *owner_.manager->register_layout(shared_);
   LayoutHandle from_ = testing::register_cache(*reader_.manager, source_);
   LayoutHandle to_ = testing::register_cache(*reader_.manager, destination_);
   wire::SerializedLayout message_ = owner_.exported();

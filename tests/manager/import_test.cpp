@@ -84,8 +84,9 @@ class Import : public ::testing::Test {
     EXPECT_THAT(reader_.manager->import_metadata(message, options), FailsWith(code, why));
     EXPECT_THAT(reader_.manager->peers(), IsEmpty());
     expect_stale(theirs_[0]);
-    EXPECT_THAT(reader_.manager->import_metadata(owner_.exported(), knowing_heads()), IsOk());
-    expect_right_bytes(theirs_[0]);
+    const auto handles = reader_.manager->import_metadata(owner_.exported(), knowing_heads());
+    ASSERT_THAT(handles, IsOk());
+    expect_right_bytes(handles->at(0));
     EXPECT_THAT(reader_.manager->forget_peer(WorkerId{7}, 1s), IsOk());
   }
 
@@ -306,8 +307,10 @@ TEST_F(Import, RestartedWorkerIsReplacedAndItsNewBytesArrive) {
               FailsWith(ErrorCode::kStale, "worker 9"));
   ImportOptions replace = knowing_heads();
   replace.replace = true;
-  ASSERT_THAT(reader_.manager->import_metadata(second.exported(), replace), IsOk());
-  expect_right_bytes(handle, 2);
+  const auto handles = reader_.manager->import_metadata(second.exported(), replace);
+  ASSERT_THAT(handles, IsOk());
+  expect_right_bytes(handles->at(0), 2);
+  expect_stale(handle);  // Whoever still has it means blocks of the old life.
 }
 
 TEST_F(Import, ForgottenPeersHandlesAreStaleAndItCanComeBack) {
@@ -317,8 +320,10 @@ TEST_F(Import, ForgottenPeersHandlesAreStaleAndItCanComeBack) {
   EXPECT_THAT(reader_.manager->peers(), IsEmpty());
   expect_stale(theirs_[0]);
   EXPECT_THAT(reader_.manager->forget_peer(WorkerId{7}, 1s), FailsWith(ErrorCode::kStale, ""));
-  ASSERT_THAT(reader_.manager->import_metadata(owner_.exported(), knowing_heads()), IsOk());
-  expect_right_bytes(theirs_[0]);
+  const auto handles = reader_.manager->import_metadata(owner_.exported(), knowing_heads());
+  ASSERT_THAT(handles, IsOk());
+  expect_right_bytes(handles->at(0));
+  expect_stale(theirs_[0]);
 }
 
 TEST_F(Import, WhatIsNotSaidIsRefusedUntilItIsAssumed) {
@@ -329,13 +334,14 @@ TEST_F(Import, WhatIsNotSaidIsRefusedUntilItIsAssumed) {
   hnd.inner_shape = InnerShape::kHnd;
   const auto other = shared_layout(hnd, Arrangement::kFullyContiguous, 1);
   const LayoutHandle to = *reader_.manager->register_layout(other);
-  const auto pull = [&] {
-    return reader_.manager->execute_transfer(theirs_[1], block_ids({0}), to, block_ids({0}));
+  const auto pull = [&](LayoutHandle from) {
+    return reader_.manager->execute_transfer(from, block_ids({0}), to, block_ids({0}));
   };
-  EXPECT_THAT(pull(), FailsWith(ErrorCode::kIncompatible, "format A tells no heads"));
+  EXPECT_THAT(pull(theirs_[1]), FailsWith(ErrorCode::kIncompatible, "format A tells no heads"));
   ASSERT_THAT(reader_.manager->forget_peer(WorkerId{7}, 1s), IsOk());
-  ASSERT_THAT(reader_.manager->import_metadata(owner_.exported(), knowing_heads()), IsOk());
-  const auto transfer = pull();
+  const auto handles = reader_.manager->import_metadata(owner_.exported(), knowing_heads());
+  ASSERT_THAT(handles, IsOk());
+  const auto transfer = pull(handles->at(1));
   ASSERT_THAT(transfer, IsOk());
   EXPECT_TRUE(transfer->wait().ok());
   const auto wrong = testing::pattern_check(other->view(), other->region_bases(),

@@ -29,9 +29,9 @@ using wire::SerializedLayout;
 const std::vector<std::byte> kBlob{std::byte{1}, std::byte{2}, std::byte{3}};
 
 /// A message of worker 7 with one layout of each arrangement.
-class ReadPeer : public ::testing::Test {
+class ReadMessage : public ::testing::Test {
  protected:
-  ReadPeer() {
+  ReadMessage() {
     for (const Arrangement arrangement : kAllArrangements) {
       caches_.emplace_back(standard_config(4), arrangement, 1);
       LocalLayout local;
@@ -42,8 +42,8 @@ class ReadPeer : public ::testing::Test {
     }
   }
 
-  [[nodiscard]] Result<std::shared_ptr<Peer>> read(const Assumptions& assume = {}) const {
-    return read_peer(message(), assume, wire::WireLimits{});
+  [[nodiscard]] Result<ToldPeer> read(const Assumptions& assume = {}) const {
+    return read_message(message().as_bytes(), {.agent_kind = "shm", .assume = assume});
   }
   [[nodiscard]] SerializedLayout message() const {
     auto packed = SerializedLayout::pack({WorkerId{7}, "prefill-7"}, kBlob, said_);
@@ -52,11 +52,11 @@ class ReadPeer : public ::testing::Test {
   }
 
   std::vector<GuardedCache> caches_;
-  [[nodiscard]] Result<std::shared_ptr<Peer>> read_in_b(const Assumptions& assume = {}) const {
+  [[nodiscard]] Result<ToldPeer> read_in_b(const Assumptions& assume = {}) const {
     const auto packed = SerializedLayout::pack({WorkerId{7}, "prefill-7"}, kBlob, said_in_b_,
                                                wire::MessageFormat::kB);
     EXPECT_THAT(packed, IsOk());
-    return read_peer(*packed, assume, wire::WireLimits{});
+    return read_message(packed->as_bytes(), {.agent_kind = "shm", .assume = assume});
   }
   /// The order that layout `index` is said to have in format B.
   void say_order(std::size_t index, wire::KvBlockLayout::Type type) {
@@ -71,12 +71,12 @@ class ReadPeer : public ::testing::Test {
   std::vector<wire::LocalLayoutDescriptor> said_in_b_;
 };
 
-TEST_F(ReadPeer, FormatBMakesTheSameViewAsTheOwnersOwn) {
+TEST_F(ReadMessage, FormatBMakesTheSameViewAsTheOwnersOwn) {
   for (const Assumptions& assume : {Assumptions{}, Assumptions{InnerShape::kNhd, 2}}) {
     const auto peer = read_in_b(assume);
     ASSERT_THAT(peer, IsOk());
     for (std::size_t i = 0; i < 3; ++i) {
-      const RemoteLayout& layout = (*peer)->layouts.at(said_[i].handle);
+      const ToldLayout& layout = peer->layouts[i];
       EXPECT_EQ(compatible(layout.view, caches_[i].view()).verdict, layout::Verdict::kIdentical);
     }
   }
@@ -87,19 +87,19 @@ TEST_F(ReadPeer, FormatBMakesTheSameViewAsTheOwnersOwn) {
               FailsWith(ErrorCode::kInvalidArgument, "assumed num_heads 4, the message says 2"));
 }
 
-TEST_F(ReadPeer, WhatFormatBLeavesUnknownStaysOpaque) {
+TEST_F(ReadMessage, WhatFormatBLeavesUnknownStaysOpaque) {
   for (std::size_t i = 0; i < 3; ++i) {
     say_order(i, wire::KvBlockLayout::Type::kUnknown);  // As the original's builder does.
   }
   const auto peer = read_in_b();
   ASSERT_THAT(peer, IsOk());
-  EXPECT_TRUE((*peer)->layouts.at(said_[0].handle).view.is_opaque());
+  EXPECT_TRUE(peer->layouts[0].view.is_opaque());
   const auto known = read_in_b({InnerShape::kNhd, std::nullopt});
   ASSERT_THAT(known, IsOk());
-  EXPECT_FALSE((*known)->layouts.at(said_[0].handle).view.is_opaque());
+  EXPECT_FALSE(known->layouts[0].view.is_opaque());
 }
 
-TEST_F(ReadPeer, RefusesOrdersThatCannotBeMoved) {
+TEST_F(ReadMessage, RefusesOrdersThatCannotBeMoved) {
   // Regions of one layer each cannot have such an order; the original takes it for unknown.
   say_order(1, wire::KvBlockLayout::Type::kUniversalTp);
   EXPECT_THAT(read_in_b(), IsOk());
@@ -107,21 +107,21 @@ TEST_F(ReadPeer, RefusesOrdersThatCannotBeMoved) {
   EXPECT_THAT(read_in_b(), FailsWith(ErrorCode::kIncompatible, "kv_block_layout: UniversalPP"));
 }
 
-TEST_F(ReadPeer, RefusesHeadsThatDoNotDivideTheRow) {
+TEST_F(ReadMessage, RefusesHeadsThatDoNotDivideTheRow) {
   said_in_b_[2].layout.layout_config.num_heads = 3;
   EXPECT_THAT(read_in_b(), FailsWith(ErrorCode::kCorrupt, "num_heads"));
 }
 
-TEST_F(ReadPeer, TakesOverWhatTheMessageSays) {
+TEST_F(ReadMessage, TakesOverWhatTheMessageSays) {
   const auto peer = read();
   ASSERT_THAT(peer, IsOk());
-  EXPECT_EQ((*peer)->worker_id, WorkerId{7});
-  EXPECT_EQ((*peer)->agent_name, "prefill-7");
-  EXPECT_EQ((*peer)->blob, kBlob);
-  ASSERT_EQ((*peer)->handles.size(), 3U);
+  EXPECT_EQ(peer->identity.worker_id, WorkerId{7});
+  EXPECT_EQ(peer->identity.agent_name, "prefill-7");
+  EXPECT_EQ(peer->identity.blob, kBlob);
+  ASSERT_EQ(peer->layouts.size(), 3U);
   for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ((*peer)->handles[i], said_[i].handle);
-    const RemoteLayout& layout = (*peer)->layouts.at(said_[i].handle);
+    const ToldLayout& layout = peer->layouts[i];
+    EXPECT_EQ(layout.handle, said_[i].handle);
     EXPECT_TRUE(layout.view.is_opaque()) << "format A tells no heads";
     EXPECT_EQ(layout.view.packing(), "NHD");
     EXPECT_TRUE(std::equal(layout.view.regions().begin(), layout.view.regions().end(),
@@ -129,17 +129,17 @@ TEST_F(ReadPeer, TakesOverWhatTheMessageSays) {
   }
 }
 
-TEST_F(ReadPeer, AssumptionsMakeTheSameViewAsTheOwnersOwn) {
+TEST_F(ReadMessage, AssumptionsMakeTheSameViewAsTheOwnersOwn) {
   const auto peer = read({InnerShape::kNhd, 2});
   ASSERT_THAT(peer, IsOk());
   for (std::size_t i = 0; i < 3; ++i) {
-    const RemoteLayout& layout = (*peer)->layouts.at(said_[i].handle);
+    const ToldLayout& layout = peer->layouts[i];
     EXPECT_EQ(compatible(layout.view, caches_[i].view()).verdict, layout::Verdict::kIdentical);
   }
-  EXPECT_EQ((*peer)->assume, (Assumptions{InnerShape::kNhd, 2}));
+  EXPECT_EQ(peer->identity.assume, (Assumptions{InnerShape::kNhd, 2}));
 }
 
-TEST_F(ReadPeer, AssumedOrderAddsToUnknownAndMayNotContradict) {
+TEST_F(ReadMessage, AssumedOrderAddsToUnknownAndMayNotContradict) {
   EXPECT_THAT(read({InnerShape::kHnd, 2}),
               FailsWith(ErrorCode::kInvalidArgument, "LayoutHandle(worker=7, layout=1): assumed"));
   for (auto& layout : said_) {
@@ -147,37 +147,38 @@ TEST_F(ReadPeer, AssumedOrderAddsToUnknownAndMayNotContradict) {
   }
   const auto peer = read({InnerShape::kHnd, 2});
   ASSERT_THAT(peer, IsOk());
-  EXPECT_FALSE((*peer)->layouts.at(said_[0].handle).view.is_opaque());
+  EXPECT_FALSE(peer->layouts[0].view.is_opaque());
   const auto without = read({std::nullopt, 2});
   ASSERT_THAT(without, IsOk());
-  EXPECT_TRUE((*without)->layouts.at(said_[0].handle).view.is_opaque()) << "no order, no guess";
+  EXPECT_TRUE(without->layouts[0].view.is_opaque()) << "no order, no guess";
 }
 
-TEST_F(ReadPeer, EveryChangeOfTheMessageChangesTheDigest) {
+TEST_F(ReadMessage, EveryChangeOfTheMessageChangesTheDigest) {
   const auto first = read();
   const auto same = read();
   ASSERT_THAT(first, IsOk());
-  EXPECT_EQ((*first)->digest, (*same)->digest);
+  EXPECT_EQ(first->identity.digest, same->identity.digest);
   said_[2].layout.layout_config.alignment = 2;
   const auto other = read();
   ASSERT_THAT(other, IsOk());
-  EXPECT_NE((*first)->digest, (*other)->digest);
+  EXPECT_NE(first->identity.digest, other->identity.digest);
 }
 
-TEST_F(ReadPeer, RefusesWhatBreaksARuleAndNamesIt) {
+TEST_F(ReadMessage, RefusesWhatBreaksARuleAndNamesIt) {
   said_[1].handle = LayoutHandle{WorkerId{9}, LayoutId{1}};
   EXPECT_THAT(read(), FailsWith(ErrorCode::kCorrupt, "handle_worker_mismatch: "));
   said_[1].handle = said_[0].handle;
   EXPECT_THAT(read(), FailsWith(ErrorCode::kCorrupt, "duplicate_handle: "));
 }
 
-TEST_F(ReadPeer, KeepsToTheLimitsOfTheReader) {
+TEST_F(ReadMessage, KeepsToTheLimitsOfTheReader) {
   wire::WireLimits limits;
   limits.message_bytes = 10;
-  EXPECT_THAT(read_peer(message(), {}, limits), FailsWith(ErrorCode::kCorrupt, ""));
+  EXPECT_THAT(read_message(message().as_bytes(), {.agent_kind = "shm", .limits = limits}),
+              FailsWith(ErrorCode::kCorrupt, ""));
 }
 
-TEST_F(ReadPeer, TakesElementsOfOneByteWhichTheOriginalDoesNot) {
+TEST_F(ReadMessage, TakesElementsOfOneByteWhichTheOriginalDoesNot) {
   layout::LayoutConfig config = standard_config(4);
   config.dtype_width_bytes = 1;
   const GuardedCache cache{config, Arrangement::kFullyContiguous, 1};
@@ -187,7 +188,7 @@ TEST_F(ReadPeer, TakesElementsOfOneByteWhichTheOriginalDoesNot) {
   said_ = {describe(local, "prefill-7", wire::MessageFormat::kA)};
   const auto peer = read();
   ASSERT_THAT(peer, IsOk());
-  EXPECT_EQ((*peer)->layouts.at(local.handle).view.element_bytes(), 1U);
+  EXPECT_EQ(peer->layouts[0].view.element_bytes(), 1U);
 }
 
 }  // namespace

@@ -22,9 +22,18 @@ LocalLayoutPtr local(LayoutHandle handle) {
   return made;
 }
 
-PeerPtr peer(std::uint64_t worker) {
+RemoteLayoutPtr remote(LayoutHandle handle) {
+  static const auto view = *view_of(*layout::Layout::create(
+      {.num_blocks = 1, .num_layers = 1, .outer_dim = 1, .page_size = 1, .inner_dim = 1},
+      layout::Arrangement::kFullyContiguous, {{4096, 2}}));
+  return std::make_shared<const RemoteLayout>(
+      RemoteLayout{handle, {handle, view, std::nullopt}, nullptr, nullptr, nullptr});
+}
+
+PeerPtr peer(std::uint64_t worker, std::vector<RemoteLayoutPtr> layouts = {}) {
   auto made = std::make_shared<Peer>();
-  made->worker_id = WorkerId{worker};
+  made->identity.worker_id = WorkerId{worker};
+  made->layouts = std::move(layouts);
   return made;
 }
 
@@ -110,12 +119,48 @@ TEST_F(RegistryLanes, GoWithTheLocalLayoutAtEitherEnd) {
   EXPECT_EQ(known(), (std::vector<bool>{false, false, true, false}));
 }
 
-TEST_F(RegistryLanes, GoWithTheirPeerAndWithItsReplacement) {
-  registry_.put_peer(peer(8));
+TEST_F(RegistryLanes, GoWithThePeersLayoutsThatAreNotKept) {
+  const RemoteLayoutPtr kept = remote(handle(8, 0));
+  const RemoteLayoutPtr gone = remote(handle(8, 1));
+  registry_.put_peer(peer(8, {kept, gone}));
+  EXPECT_EQ(known(), (std::vector<bool>{true, true, true, true}));
+  registry_.put_peer(peer(8, {kept}));
+  EXPECT_EQ(known(), (std::vector<bool>{true, true, false, true}));
+  registry_.put_peer(peer(8, {remote(handle(8, 0))}));  // Reached anew.
   EXPECT_EQ(known(), (std::vector<bool>{true, false, false, true}));
   registry_.add_lane(peer_to_local_, lane());
   registry_.remove_peer(WorkerId{8});
   EXPECT_EQ(known(), (std::vector<bool>{true, false, false, true}));
+}
+
+TEST(Registry, FindsThePeersLayoutsThatItHasNow) {
+  Registry registry;
+  const RemoteLayoutPtr first = remote(handle(8, 0));
+  const RemoteLayoutPtr second = remote(handle(8, 1));
+  const PeerPtr before = peer(8, {first, second});
+  registry.put_peer(before);
+  EXPECT_EQ(registry.find_remote(handle(8, 1)).layout, second);
+  EXPECT_EQ(registry.find_remote(handle(8, 1)).peer, before);
+  registry.put_peer(peer(8, {first}));
+  EXPECT_EQ(registry.find_remote(handle(8, 0)).layout, first);
+  EXPECT_EQ(registry.find_remote(handle(8, 1)).layout, nullptr);
+  registry.remove_peer(WorkerId{8});
+  EXPECT_EQ(registry.find_remote(handle(8, 0)).layout, nullptr);
+}
+
+TEST(Registry, NeverGivesAHandleTwice) {
+  Registry registry;
+  const LayoutHandle told = handle(8, 3);
+  EXPECT_EQ(registry.fresh_handle(told), told);
+  const LayoutHandle second = registry.fresh_handle(told);
+  const LayoutHandle third = registry.fresh_handle(told);
+  EXPECT_NE(second, told);
+  EXPECT_NE(third, second);
+  EXPECT_EQ(second.worker_id(), told.worker_id());
+  EXPECT_EQ(third.layout_id(), told.layout_id());
+  // A peer cannot bring it to give one that was given, by bits that no writer sets.
+  EXPECT_NE(registry.fresh_handle(second), third);
+  EXPECT_EQ(registry.fresh_handle(handle(8, 4)), handle(8, 4));
 }
 
 TEST_F(RegistryLanes, AreDroppedWhenThereAreTooMany) {

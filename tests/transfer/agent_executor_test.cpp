@@ -37,7 +37,8 @@ class AgentExecutorTest : public ::testing::Test {
                                 std::chrono::steady_clock::now() + 30s);
     auto side = reader_->prepare_remote(peer_, source_->layout().regions());
     EXPECT_THAT(side, IsOk());
-    auto made = make_agent_executor({reader_, peer_, *side, destination_});
+    auto made = make_agent_executor(
+        {reader_, peer_, *side, destination_->layout().regions(), destination_});
     EXPECT_THAT(made, IsOk());
     return *std::move(made);
   }

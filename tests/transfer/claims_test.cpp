@@ -43,9 +43,10 @@ TEST(ClaimTable, GivesBackOnlyWhatIsNamed) {
 TEST(Claims, AreGivenBackOnceWhateverHappensToTheObject) {
   const auto table = std::make_shared<ClaimTable>(8);
   const std::vector<BlockId> blocks = block_ids({1, 2});
-  ASSERT_THAT(table->claim(blocks), IsOk());
   {
-    Claims first{table, blocks};
+    auto first_taken = Claims::take(table, nullptr, blocks);
+    ASSERT_THAT(first_taken, IsOk());
+    Claims first = *std::move(first_taken);
     Claims second{std::move(first)};
     Claims third;
     third = std::move(second);
@@ -56,6 +57,36 @@ TEST(Claims, AreGivenBackOnceWhateverHappensToTheObject) {
     EXPECT_THAT(table->claim(blocks), FailsWith(ErrorCode::kBusy, "")) << "released twice";
   }
   EXPECT_THAT(table->claim(blocks), FailsWith(ErrorCode::kBusy, "")) << "released twice";
+}
+
+TEST(Claims, SayInTheGuardsThatTheirBlocksAreBeingWritten) {
+  const auto table = std::make_shared<ClaimTable>(8);
+  const BlockGuardsPtr guards = *BlockGuards::allocate(8);
+  const std::vector<BlockId> blocks = block_ids({1, 2});
+  {
+    const auto claims = Claims::take(table, guards, blocks);
+    ASSERT_THAT(claims, IsOk());
+    EXPECT_EQ(*guards->sequence(BlockId{1}), 1U);
+    EXPECT_EQ(*guards->sequence(BlockId{2}), 1U);
+    EXPECT_EQ(*guards->sequence(BlockId{3}), 0U);
+    EXPECT_THAT(Claims::take(table, guards, block_ids({3, 2})), FailsWith(ErrorCode::kBusy, ""));
+    EXPECT_EQ(*guards->sequence(BlockId{3}), 0U);
+  }
+  EXPECT_EQ(*guards->sequence(BlockId{1}), 2U);
+  EXPECT_EQ(*guards->sequence(BlockId{2}), 2U);
+}
+
+TEST(Claims, LeaveABlockToTheEngineThatWritesIt) {
+  const auto table = std::make_shared<ClaimTable>(8);
+  const BlockGuardsPtr guards = *BlockGuards::allocate(8);
+  ASSERT_THAT(guards->begin_write(BlockId{5}), IsOk());
+  EXPECT_THAT(Claims::take(table, guards, block_ids({4, 5, 6})),
+              FailsWith(ErrorCode::kBusy, "destination: block 5 is being written"));
+  EXPECT_EQ(*guards->sequence(BlockId{4}), 2U) << "begun and ended";
+  EXPECT_EQ(*guards->sequence(BlockId{5}), 1U);
+  EXPECT_EQ(*guards->sequence(BlockId{6}), 0U);
+  ASSERT_THAT(guards->end_write(BlockId{5}), IsOk());
+  EXPECT_THAT(Claims::take(table, guards, block_ids({4, 5, 6})), IsOk());
 }
 
 TEST(ClaimTable, LetsOneThreadInAtATime) {

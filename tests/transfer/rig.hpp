@@ -35,11 +35,18 @@ class Rig {
                                                          const std::vector<BlockId>& to,
                                                          Duration timeout) const {
     KVFERRY_ASSIGN_OR_RETURN(auto plan, plan::CopyPlan::create(lane_->shape, {from, to}));
+    std::unique_ptr<transfer::GuardCheck> check;
+    if (source_guards != nullptr) {
+      KVFERRY_ASSIGN_OR_RETURN(check, transfer::GuardCheck::create({from, 1, to, 1}, expected));
+      check->set_reader(transfer::make_guard_reader(source_guards, check->buffer()));
+    }
     const TimePoint now = clock_->now();
     return transfer::TransferState::create(
         {lane_,
          std::move(plan),
          claims,
+         destination_guards,
+         std::move(check),
          {transfer::GatePass{source_gate}, transfer::GatePass{destination_gate}},
          clock_,
          now,
@@ -66,6 +73,9 @@ class Rig {
   GuardedCache destination;
   std::shared_ptr<FakeBackend> backend;
   std::shared_ptr<transfer::ClaimTable> claims;
+  transfer::BlockGuardsPtr source_guards;       ///< of the source; null at first
+  transfer::BlockGuardsPtr destination_guards;  ///< of the destination; null at first
+  std::vector<std::uint64_t> expected;          ///< sequence numbers, of the next transfer
   transfer::GatePtr source_gate;
   transfer::GatePtr destination_gate;
 

@@ -49,6 +49,10 @@ class PreparedSide {
   PreparedSide& operator=(const PreparedSide&) = delete;
   virtual ~PreparedSide() = default;
 
+  /// Whether its regions are in the memory that the last metadata of the peer told of; of one's own
+  /// memory always. If not, requests refuse it.
+  [[nodiscard]] virtual bool is_current() const noexcept = 0;
+
  protected:
   PreparedSide() = default;
 };

@@ -24,8 +24,10 @@ using BlockId = StrongInt<struct BlockIdTag, std::uint64_t>;
 
 /// Names a layout anywhere: the worker that owns it and its id there, in 128 bits.
 ///
-/// Source: docs/spec/wire-format.md, section 1.3. The bits above 80 are zero in every handle made
-/// here, are kept as they are in one that was read, and take part in equality and hash.
+/// Source: docs/spec/wire-format.md, section 1.3. The bits above 80 take part in equality and hash.
+/// They are zero in what is written here and kept as they are in what is read; a manager counts in
+/// them how many layouts of a peer had the same name before, so that a handle that it gave names
+/// one layout for ever.
 class LayoutHandle {
  public:
   constexpr LayoutHandle() noexcept = default;
@@ -47,6 +49,10 @@ class LayoutHandle {
   }
   [[nodiscard]] constexpr std::uint64_t low_bits() const noexcept { return low_; }
   [[nodiscard]] constexpr std::uint64_t high_bits() const noexcept { return high_; }
+  /// The same worker and layout id, with `life` (below 2^48) in the bits above 80.
+  [[nodiscard]] constexpr LayoutHandle with_life(std::uint64_t life) const noexcept {
+    return from_bits((life << 16U) | layout_id().value(), low_);
+  }
   /// Whether a bit is set that no writer sets (80 to 127).
   [[nodiscard]] constexpr bool has_reserved_bits() const noexcept { return (high_ >> 16U) != 0; }
 

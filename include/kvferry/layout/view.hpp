@@ -76,6 +76,8 @@ class LayoutView {
     std::uint64_t page_size{0};  ///< tokens in a block
     std::uint64_t inner_dim{0};  ///< elements of a token, over all heads of the view
     std::string packing;         ///< empty: every axis is told apart
+
+    friend bool operator==(const Parts&, const Parts&) = default;
   };
 
   /// Errors: kInvalidArgument naming the axis whose extent is zero, whose stride makes two places
@@ -108,6 +110,9 @@ class LayoutView {
   /// The same memory with token, head and element as one opaque piece, named NHD or HND after
   /// their order; nothing when they are not contiguous in either order, or not all heads.
   [[nodiscard]] std::optional<LayoutView> collapsed() const;
+
+  /// Whether both are the same bytes, said in the same way.
+  friend bool operator==(const LayoutView&, const LayoutView&) = default;
 
  private:
   explicit LayoutView(Parts parts) : parts_{std::move(parts)} {}

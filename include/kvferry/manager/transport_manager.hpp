@@ -23,6 +23,7 @@
 #include "kvferry/agent/agent.hpp"
 #include "kvferry/base/access.hpp"
 #include "kvferry/base/clock.hpp"
+#include "kvferry/base/epoch.hpp"
 #include "kvferry/base/ids.hpp"
 #include "kvferry/base/log.hpp"
 #include "kvferry/base/result.hpp"
@@ -37,10 +38,13 @@ namespace kvferry::manager {
 
 struct ManagerOptions {
   WorkerId worker_id{};
+  /// Of this life of the worker; nothing: drawn by create().
+  std::optional<Epoch> epoch{};
   /// Null: only transfers inside this process, nothing to export or import.
   // Shared: the caller keeps using it, and transfers in flight may outlive both.
   std::shared_ptr<agent::Agent> agent{};
-  std::shared_ptr<const Clock> clock{};  ///< null: SteadyClock; shared with every transfer
+  std::shared_ptr<const Clock> clock{};           ///< null: SteadyClock; shared with every transfer
+  std::shared_ptr<const WallClock> wall_clock{};  ///< null: SystemWallClock; for leases of messages
   LogHook log{};
   wire::WireLimits limits{};
   /// Threads that copy what is too large to be copied by the caller: two keep one large transfer
@@ -67,12 +71,22 @@ struct Assumptions {
 
 struct ImportOptions {
   Assumptions assume{};
-  /// A changed message of a known worker takes the place of the old one, once no transfer uses
-  /// its layouts; a handle that both have names the new layout, one that is gone is stale.
+  /// A changed message of a known worker takes the place of the old one although nothing tells
+  /// which of them is newer; envelopes do not need it.
   bool replace{false};
   /// Of first contact and of waiting for transfers that use what is replaced: a healthy worker
   /// answers within milliseconds.
   Duration deadline{std::chrono::seconds{5}};
+  /// How far the owner's wall clock may be ahead of ours, for a message with a lease: what network
+  /// time keeps many times over.
+  Duration clock_skew{std::chrono::seconds{2}};
+};
+
+/// What an envelope says beside the layouts.
+struct EnvelopeOptions {
+  /// How long it may be imported, and what was imported be used; 0: until another one comes.
+  std::chrono::milliseconds lease{0};
+  std::string audience{};  ///< agent name of the one worker that may import it; empty: all
 };
 
 /// A worker whose layouts were imported.
@@ -80,6 +94,8 @@ struct PeerInfo {
   WorkerId worker_id{};
   std::string agent_name;
   std::vector<LayoutHandle> layouts;
+  std::optional<Epoch> epoch{};               ///< of an envelope
+  std::optional<std::uint64_t> generation{};  ///< of an envelope
 };
 
 /// Threads: any, all methods. Of a forked child: none (kRefused, or nothing where there is no
@@ -96,6 +112,10 @@ class TransportManager {
   TransportManager& operator=(const TransportManager&) = delete;
 
   [[nodiscard]] WorkerId worker_id() const noexcept;
+  /// Of this life of the worker.
+  [[nodiscard]] Epoch epoch() const noexcept;
+  /// How often that which peers may see has changed in this epoch; 1 at the beginning.
+  [[nodiscard]] std::uint64_t generation() const;
 
   /// Names a layout, and makes its memory reachable for peers as far as `access` goes.
   ///
@@ -111,6 +131,16 @@ class TransportManager {
   ///         use it after `timeout`: it then stays registered.
   [[nodiscard]] Result<void> unregister_layout(LayoutHandle handle, Duration timeout);
 
+  /// Puts another layout in the place of a registered one, which is taken back as
+  /// unregister_layout() does: no message ever has both, or neither. The new one has a handle of
+  /// its own, so that what was prepared for the old one is stale.
+  ///
+  /// Errors: those of unregister_layout() and register_layout(); the old one stays registered then.
+  [[nodiscard]] Result<LayoutHandle> change_layout(LayoutHandle handle,
+                                                   transfer::PhysicalLayoutPtr layout,
+                                                   Duration timeout,
+                                                   const RegisterOptions& options = {});
+
   /// Everything a peer needs, as a message, layouts in ascending order of their ids. Layouts of
   /// access none are left out. The number of heads has no place in format A; format B tells it, and
   /// a tier by the kind of storage.
@@ -119,16 +149,38 @@ class TransportManager {
   [[nodiscard]] Result<wire::SerializedLayout> export_metadata(
       wire::MessageFormat format = wire::MessageFormat::kA) const;
 
-  /// Takes over all layouts of a message, or none: handles in the message's order. A message that
-  /// was imported already gives the same handles again.
+  /// The same as an envelope, which also tells access, tier, order, heads, guards, the life of this
+  /// worker and how often it has changed.
   ///
-  /// Errors: kCorrupt for what does not decode or breaks a rule of import; kInvalidArgument for
-  ///         one's own message or assumptions that contradict it; kIncompatible for blocks in an
-  ///         order that cannot be moved; kRefused for a worker id that
-  ///         another agent has; kStale when the worker is known, the message has changed and
-  ///         `replace` is not set; kDeadline; those of Agent::load_peer() and prepare_remote().
+  /// Errors: kUnavailable without an agent; kInvalidArgument for a lease below zero or an audience
+  ///         that is no name; those of Agent::local_metadata().
+  [[nodiscard]] Result<std::vector<std::byte>> export_envelope(
+      const EnvelopeOptions& options = {}) const;
+
+  /// Takes over all layouts of a message of any format, or none: handles in the message's order. A
+  /// handle names one layout for ever; a layout that a known worker still has as it was keeps its
+  /// handle, whichever message tells of it, and all others of the worker are stale from then on.
+  ///
+  /// A message of a known worker is
+  /// - nothing new when it says the same; an envelope then also prolongs its lease;
+  /// - an update when it is an envelope of a higher generation, or `replace` is set;
+  /// - another life of the worker when it is an envelope of another epoch: nothing is kept.
+  ///
+  /// Errors: kCorrupt for what does not decode, breaks a rule of import, or says something else
+  ///         than a message of the same epoch and generation; kInvalidArgument for one's own
+  ///         message or assumptions that contradict it; kIncompatible for blocks in an order that
+  ///         cannot be moved, or an envelope that asks for more than is understood here; kRefused
+  ///         for a worker id that another agent has, an envelope for another worker, or one from
+  ///         the future; kStale for a lower generation, an earlier epoch, a lease that is over, and
+  ///         for a changed message without a generation when `replace` is not set; kDeadline when
+  ///         transfers still use what it takes away; kUnavailable for an envelope without a part
+  ///         for this agent; those of Agent::load_peer() and prepare_remote().
   [[nodiscard]] Result<std::vector<LayoutHandle>> import_metadata(
-      const wire::SerializedLayout& message, const ImportOptions& options = {});
+      std::span<const std::byte> message, const ImportOptions& options = {});
+  [[nodiscard]] Result<std::vector<LayoutHandle>> import_metadata(
+      const wire::SerializedLayout& message, const ImportOptions& options = {}) {
+    return import_metadata(message.as_bytes(), options);
+  }
 
   /// Drops a worker and all its layouts once no transfer uses them.
   ///
@@ -151,8 +203,10 @@ class TransportManager {
   ///
   /// Errors:   kInvalidArgument for ids out of range, a destination twice, lists of unequal length,
   ///           layers past the model's, source and destination that share memory, a remote
-  ///           destination; kIncompatible with the reason; kStale for a handle that is not known
-  ///           (any more); kBusy when another transfer writes to one of the blocks.
+  ///           destination, expected sequence numbers of a layout without guards;
+  ///           kIncompatible with the reason; kStale for a handle that is not known (any more) or
+  ///           a peer whose lease is over; kBusy when another transfer, or its engine, writes to
+  ///           one of the blocks.
   /// Lifetime: the transfer keeps both layouts and the agent alive.
   [[nodiscard]] Result<transfer::Transfer> execute_transfer(
       LayoutHandle source, std::span<const BlockId> source_blocks, LayoutHandle destination,

@@ -12,6 +12,7 @@
 #include "kvferry/layout/layout.hpp"
 #include "kvferry/layout/view.hpp"
 #include "kvferry/memory/memory.hpp"
+#include "kvferry/transfer/block_guards.hpp"
 
 namespace kvferry::transfer {
 
@@ -40,6 +41,9 @@ class PhysicalLayout {
   /// Where each region of the layout begins in this process.
   [[nodiscard]] std::span<std::byte* const> region_bases() const noexcept { return bases_; }
 
+  /// The blocks' sequence numbers; null where the layout was built without.
+  [[nodiscard]] const BlockGuardsPtr& guards() const noexcept { return guards_; }
+
   /// Which blocks are being written: one table, however often the layout is registered.
   [[nodiscard]] const std::shared_ptr<ClaimTable>& claims() const noexcept { return claims_; }
 
@@ -47,12 +51,13 @@ class PhysicalLayout {
   friend class PhysicalLayoutBuilder;
 
   PhysicalLayout(layout::Layout layout, layout::LayoutView view,
-                 std::vector<memory::MemoryPtr> memories);
+                 std::vector<memory::MemoryPtr> memories, BlockGuardsPtr guards);
 
   layout::Layout layout_;
   layout::LayoutView view_;
   std::vector<memory::MemoryPtr> memories_;
   std::vector<std::byte*> bases_;
+  BlockGuardsPtr guards_;
   std::shared_ptr<ClaimTable> claims_;  // shared: with transfers that write into it
 };
 
@@ -77,6 +82,9 @@ class PhysicalLayoutBuilder {
   PhysicalLayoutBuilder& adopt(std::vector<std::span<std::byte>> regions,
                                std::shared_ptr<const void> keep_alive = nullptr);
 
+  /// Gives each block a sequence number, for readers to see that it did not change meanwhile.
+  PhysicalLayoutBuilder& guarded();
+
   /// Errors: kInvalidArgument for a config that does not validate, regions that do not fit it or
   ///         overlap, or no memory named; kUnavailable when there is not enough memory.
   [[nodiscard]] Result<PhysicalLayoutPtr> build() const;
@@ -90,6 +98,7 @@ class PhysicalLayoutBuilder {
   layout::LayoutConfig config_;
   layout::Arrangement arrangement_;
   bool allocate_{false};
+  bool guarded_{false};
   std::optional<std::vector<std::span<std::byte>>> adopted_;
   std::shared_ptr<const void> keep_alive_;  // shared: with whoever lent the memory
 };

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,10 +24,14 @@ struct TransferOptions {
   /// From now. The default is longer than any transfer of a whole cache between healthy workers of
   /// one machine takes, and short enough for a request that waits for it.
   Duration deadline{std::chrono::seconds{30}};
+  /// Empty, or for each source block the sequence number that its guard must have: no byte moves
+  /// when one has another.
+  std::span<const std::uint64_t> expected_sequences{};
 };
 
 /// How a transfer ended. Blocks that are not in `bad_blocks` hold every byte that the source's
-/// memory held while it was copied; that nobody wrote there meanwhile is the owner's to see to.
+/// memory held while it was copied. That nobody wrote there meanwhile is certain only of a source
+/// with guards; else it is the owner's to see to.
 struct TransferReport {
   std::optional<Error> error{};       ///< nothing: every byte arrived
   std::vector<BlockId> bad_blocks{};  ///< destination blocks that must not be used
