@@ -313,6 +313,26 @@ TEST_F(Import, RestartedWorkerIsReplacedAndItsNewBytesArrive) {
   expect_stale(handle);  // Whoever still has it means blocks of the old life.
 }
 
+TEST_F(Import, RestartedWorkerWithEqualLayoutsAtEqualAddressesIsAnotherOneAllTheSame) {
+  auto first = std::make_unique<Worker>(directory_, 9, "prefill-9");
+  const auto memory = shared_layout(standard_config(4), Arrangement::kFullyContiguous, 1);
+  ASSERT_THAT(first->manager->register_layout(memory), IsOk());
+  const auto before = reader_.manager->import_metadata(first->exported(), knowing_heads());
+  ASSERT_THAT(before, IsOk());
+  expect_right_bytes(before->at(0), 1);
+  first.reset();
+
+  const Worker second{directory_, 9, "prefill-9"};
+  ASSERT_THAT(second.manager->register_layout(memory), IsOk());
+  ImportOptions replace = knowing_heads();
+  replace.replace = true;
+  const auto after = reader_.manager->import_metadata(second.exported(), replace);
+  ASSERT_THAT(after, IsOk());
+  EXPECT_NE(after->at(0), before->at(0));
+  expect_right_bytes(after->at(0), 1);
+  expect_stale(before->at(0));
+}
+
 TEST_F(Import, ForgottenPeersHandlesAreStaleAndItCanComeBack) {
   ASSERT_THAT(reader_.manager->import_metadata(owner_.exported(), knowing_heads()), IsOk());
   expect_right_bytes(theirs_[0]);
