@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "kvferry/base/try.hpp"
+#include "memory/system.hpp"
 
 namespace kvferry::agent {
 namespace {
@@ -90,7 +91,7 @@ Result<std::shared_ptr<PeerProcess>> PeerProcess::open(pid_t id) {
         ErrorCode::kRefused,
         "the peer's process cannot be seen from here: it needs the same process namespace"};
   }
-  memory::Descriptor descriptor{static_cast<int>(syscall(SYS_pidfd_open, id, 0U))};
+  UniqueFd descriptor{static_cast<int>(syscall(SYS_pidfd_open, id, 0U))};
   if (!descriptor) {
     return memory::system_error(ErrorCode::kUnavailable, "no process " + std::to_string(id), errno);
   }

@@ -8,9 +8,9 @@
 #include <memory>
 #include <span>
 
+#include "base/unique_fd.hpp"
 #include "kvferry/base/result.hpp"
 #include "kvferry/base/run.hpp"
-#include "memory/system.hpp"
 
 namespace kvferry::agent {
 
@@ -44,11 +44,10 @@ class PeerProcess {
                                   std::span<std::byte* const> destinations);
 
  private:
-  PeerProcess(pid_t id, memory::Descriptor descriptor)
-      : id_{id}, descriptor_{std::move(descriptor)} {}
+  PeerProcess(pid_t id, UniqueFd descriptor) : id_{id}, descriptor_{std::move(descriptor)} {}
 
   pid_t id_;
-  memory::Descriptor descriptor_;
+  UniqueFd descriptor_;
   std::atomic<bool> dead_{false};
 };
 

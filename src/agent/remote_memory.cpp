@@ -50,7 +50,7 @@ Result<void> check_file(const BlobMemory& told, int file) {
 
 }  // namespace
 
-Result<RemoteMemoryPtr> RemoteMemory::map(const BlobMemory& told, const memory::Descriptor& file,
+Result<RemoteMemoryPtr> RemoteMemory::map(const BlobMemory& told, const UniqueFd& file,
                                           std::shared_ptr<PeerProcess> process) {
   KVFERRY_RETURN_IF_ERROR(check_file(told, file.get()));
   const int protection = told.access == Access::kReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;

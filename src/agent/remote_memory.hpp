@@ -9,6 +9,7 @@
 
 #include "agent/peer_process.hpp"
 #include "agent/shm_blob.hpp"
+#include "base/unique_fd.hpp"
 #include "kvferry/base/result.hpp"
 #include "kvferry/base/run.hpp"
 #include "memory/system.hpp"
@@ -26,7 +27,7 @@ class RemoteMemory {
   ///         killed), that is not the one announced, or that does not allow the access;
   ///         kUnavailable when the system refuses.
   [[nodiscard]] static Result<std::shared_ptr<RemoteMemory>> map(
-      const BlobMemory& told, const memory::Descriptor& file, std::shared_ptr<PeerProcess> process);
+      const BlobMemory& told, const UniqueFd& file, std::shared_ptr<PeerProcess> process);
 
   /// Reads the nonce of memory that has no file, through the kernel.
   ///

@@ -17,6 +17,7 @@
 #include "agent/shm_side.hpp"
 #include "agent/unix_socket.hpp"
 #include "base/mutex.hpp"
+#include "base/unique_fd.hpp"
 #include "kvferry/base/try.hpp"
 #include "memory/system.hpp"
 
@@ -173,7 +174,7 @@ Result<void> ShmAgentObject::deregister_memory(RegistrationId id) {
 
 /// Random bits of this start of the machine, or zeros where it does not tell.
 std::array<std::byte, 16> boot_id() {
-  const memory::Descriptor file{open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)};
+  const UniqueFd file{open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)};
   std::array<char, 36> text{};
   std::array<std::byte, 16> id{};
   if (!file || read(file.get(), text.data(), text.size()) != ssize_t{text.size()}) {
@@ -242,7 +243,7 @@ Result<std::vector<RemoteMemoryPtr>> ShmAgentObject::reach(const std::vector<Blo
   }
   std::vector<RemoteMemoryPtr> reached;
   std::size_t next = 0;
-  std::vector<memory::Descriptor> files;  // In parts: a process has few descriptors.
+  std::vector<UniqueFd> files;  // In parts: a process has few descriptors.
   std::size_t used = 0;
   for (const BlobMemory& memory : told) {
     if (memory.kind == MemoryKind::kProcess) {

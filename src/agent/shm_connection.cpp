@@ -22,7 +22,7 @@ constexpr std::size_t kAnswerBytesMax = 4096;
 Result<std::shared_ptr<ShmConnection>> ShmConnection::open(const ShmBlob& peer,
                                                            std::string_view own_name,
                                                            TimePoint until) {
-  KVFERRY_ASSIGN_OR_RETURN(memory::Descriptor socket, connect_to(peer.socket_path, until));
+  KVFERRY_ASSIGN_OR_RETURN(UniqueFd socket, connect_to(peer.socket_path, until));
   KVFERRY_ASSIGN_OR_RETURN(const Credentials who, credentials_of(socket.get()));
   if (who.user != geteuid()) {
     return Error{ErrorCode::kRefused, "the peer's agent runs as user " + std::to_string(who.user) +
@@ -39,9 +39,9 @@ Result<std::shared_ptr<ShmConnection>> ShmConnection::open(const ShmBlob& peer,
   return made;
 }
 
-Result<std::vector<memory::Descriptor>> ShmConnection::fetch(std::span<const std::uint64_t> ids,
-                                                             TimePoint until) {
-  std::vector<memory::Descriptor> files;
+Result<std::vector<UniqueFd>> ShmConnection::fetch(std::span<const std::uint64_t> ids,
+                                                   TimePoint until) {
+  std::vector<UniqueFd> files;
   files.reserve(ids.size());
   while (!ids.empty()) {
     const auto part = ids.first(std::min(ids.size(), kDescriptorsPerPacketMax));

@@ -13,6 +13,7 @@
 #include "agent/shm_protocol.hpp"
 #include "agent/unix_socket.hpp"
 #include "base/mutex.hpp"
+#include "base/unique_fd.hpp"
 #include "kvferry/base/clock.hpp"
 #include "kvferry/base/result.hpp"
 
@@ -34,8 +35,8 @@ class ShmConnection {
                                                                    TimePoint until);
 
   /// Asks for the files of memories, in the order of `ids`.
-  [[nodiscard]] Result<std::vector<memory::Descriptor>> fetch(std::span<const std::uint64_t> ids,
-                                                              TimePoint until);
+  [[nodiscard]] Result<std::vector<UniqueFd>> fetch(std::span<const std::uint64_t> ids,
+                                                    TimePoint until);
 
   /// Sends a message and waits until the peer has it.
   ///
@@ -51,10 +52,10 @@ class ShmConnection {
  private:
   struct Answer {
     PacketType type{PacketType::kError};
-    std::vector<memory::Descriptor> descriptors;
+    std::vector<UniqueFd> descriptors;
   };
 
-  ShmConnection(memory::Descriptor socket, std::shared_ptr<PeerProcess> process)
+  ShmConnection(UniqueFd socket, std::shared_ptr<PeerProcess> process)
       : socket_{std::move(socket)}, process_{std::move(process)} {}
 
   [[nodiscard]] Result<Answer> ask(PacketType type, std::span<const std::byte> body,
@@ -62,7 +63,7 @@ class ShmConnection {
   [[nodiscard]] Result<Answer> exchange(PacketType type, std::span<const std::byte> body,
                                         PacketType expected, TimePoint until);
 
-  memory::Descriptor socket_;
+  UniqueFd socket_;
   std::shared_ptr<PeerProcess> process_;
   Mutex mutex_;
   CondVar free_;

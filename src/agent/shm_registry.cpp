@@ -8,15 +8,16 @@
 #include <utility>
 
 #include "kvferry/base/try.hpp"
+#include "memory/system.hpp"
 
 namespace kvferry::agent {
 namespace {
 
 /// Opens the file once more: a copy of the descriptor would carry the owner's right to write.
-Result<memory::Descriptor> reopen(const memory::SharedFile& file, Access access) {
+Result<UniqueFd> reopen(const memory::SharedFile& file, Access access) {
   const std::string path = "/proc/self/fd/" + std::to_string(file.descriptor);
   const int mode = access == Access::kReadWrite ? O_RDWR : O_RDONLY;
-  memory::Descriptor opened{::open(path.c_str(), mode | O_CLOEXEC)};
+  UniqueFd opened{::open(path.c_str(), mode | O_CLOEXEC)};
   if (!opened) {
     return memory::system_error(ErrorCode::kUnavailable, "cannot open " + path, errno);
   }
@@ -123,7 +124,7 @@ std::vector<BlobMemory> ShmRegistry::table() const {
   return told;
 }
 
-Result<memory::Descriptor> ShmRegistry::open(std::uint64_t id) const {
+Result<UniqueFd> ShmRegistry::open(std::uint64_t id) const {
   const MutexLock lock{mutex_};
   const auto found = entries_.find(id);
   if (found == entries_.end() || found->second.access == Access::kNone ||

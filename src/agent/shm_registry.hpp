@@ -9,9 +9,9 @@
 
 #include "agent/shm_blob.hpp"
 #include "base/mutex.hpp"
+#include "base/unique_fd.hpp"
 #include "kvferry/agent/agent.hpp"
 #include "kvferry/base/result.hpp"
-#include "memory/system.hpp"
 
 namespace kvferry::agent {
 
@@ -32,7 +32,7 @@ class ShmRegistry {
   /// A new descriptor of a memory's file, which allows what peers may do and no more.
   ///
   /// Errors: kStale for an id that is not registered or not for peers; kUnavailable.
-  [[nodiscard]] Result<memory::Descriptor> open(std::uint64_t id) const;
+  [[nodiscard]] Result<UniqueFd> open(std::uint64_t id) const;
 
  private:
   struct Entry {

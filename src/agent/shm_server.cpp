@@ -16,11 +16,11 @@
 
 #include "agent/unix_socket.hpp"
 #include "kvferry/base/try.hpp"
+#include "memory/system.hpp"
 
 namespace kvferry::agent {
 namespace {
 
-using memory::Descriptor;
 using memory::system_error;
 
 constexpr std::uint64_t kListenerToken = 0;
@@ -73,9 +73,9 @@ ShmServer::~ShmServer() {
 }
 
 Result<void> ShmServer::set_up() {
-  epoll_ = Descriptor{epoll_create1(EPOLL_CLOEXEC)};
-  stop_ = Descriptor{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  spare_ = Descriptor{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  epoll_ = UniqueFd{epoll_create1(EPOLL_CLOEXEC)};
+  stop_ = UniqueFd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  spare_ = UniqueFd{open("/dev/null", O_RDONLY | O_CLOEXEC)};
   if (!epoll_ || !stop_ || !spare_) {
     return system_error(ErrorCode::kUnavailable, "cannot set up the agent's thread", errno);
   }
@@ -140,7 +140,7 @@ void ShmServer::run() {
 }
 
 void ShmServer::accept_one() {
-  Descriptor socket{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+  UniqueFd socket{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
   if (!socket) {
     if (errno == EMFILE || errno == ENFILE) {
       refuse_without_descriptors();
@@ -171,9 +171,9 @@ void ShmServer::accept_one() {
 /// take it and let it go.
 void ShmServer::refuse_without_descriptors() {
   log(LogLevel::kWarn, "a caller was turned away: the process has no file descriptors left");
-  spare_ = Descriptor{};
-  { const Descriptor refused{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)}; }
-  spare_ = Descriptor{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  spare_ = UniqueFd{};
+  { const UniqueFd refused{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)}; }
+  spare_ = UniqueFd{open("/dev/null", O_RDONLY | O_CLOEXEC)};
 }
 
 void ShmServer::serve(Token token) {
@@ -231,7 +231,7 @@ Result<void> ShmServer::answer_hello(Connection& connection, const Packet& packe
 
 Result<void> ShmServer::answer_ask(const Connection& connection, const Packet& packet) const {
   KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> ids, decode_ids(packet.body));
-  std::vector<Descriptor> files;
+  std::vector<UniqueFd> files;
   std::vector<int> numbers;
   for (const std::uint64_t id : ids) {
     auto file = registry_.open(id);

@@ -12,6 +12,7 @@
 #include "agent/shm_protocol.hpp"
 #include "agent/shm_registry.hpp"
 #include "base/mutex.hpp"
+#include "base/unique_fd.hpp"
 #include "kvferry/agent/shm_agent.hpp"
 
 namespace kvferry::agent {
@@ -47,7 +48,7 @@ class ShmServer {
 
  private:
   struct Connection {
-    memory::Descriptor socket;
+    UniqueFd socket;
     std::string peer;  ///< empty until it said hello
   };
   using Token = std::uint64_t;
@@ -71,10 +72,10 @@ class ShmServer {
 
   Options options_;
   const ShmRegistry& registry_;
-  memory::Descriptor listener_;
-  memory::Descriptor epoll_;
-  memory::Descriptor stop_;
-  memory::Descriptor spare_;                 ///< given up to refuse a caller when all are used
+  UniqueFd listener_;
+  UniqueFd epoll_;
+  UniqueFd stop_;
+  UniqueFd spare_;                           ///< given up to refuse a caller when all are used
   std::map<Token, Connection> connections_;  // Of the thread alone.
 
   Mutex mutex_;

@@ -19,11 +19,11 @@
 #include <system_error>
 
 #include "kvferry/base/try.hpp"
+#include "memory/system.hpp"
 
 namespace kvferry::agent {
 namespace {
 
-using memory::Descriptor;
 using memory::system_error;
 
 constexpr int kBacklog = 128;  // As many as may call at one moment; the kernel's own default bound.
@@ -84,8 +84,8 @@ void limit_connect(int socket, std::chrono::nanoseconds left) {
   setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 }
 
-std::vector<Descriptor> descriptors_of(msghdr& header) {
-  std::vector<Descriptor> found;
+std::vector<UniqueFd> descriptors_of(msghdr& header) {
+  std::vector<UniqueFd> found;
   for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
     if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS) {
       const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -106,7 +106,7 @@ Result<void> make_private_directory(const std::string& path) {
   if (mkdir(path.c_str(), kOwnerOnly) != 0 && errno != EEXIST) {
     return system_error(ErrorCode::kUnavailable, "cannot make directory " + path, errno);
   }
-  const Descriptor directory{open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+  const UniqueFd directory{open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
   if (!directory) {
     return system_error(ErrorCode::kUnavailable, "cannot open directory " + path, errno);
   }
@@ -139,7 +139,7 @@ bool is_dead_socket(const std::string& path) {
     return false;
   }
   const auto address = address_of(path);
-  const Descriptor caller{socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  const UniqueFd caller{socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   return address && caller &&
          connect(caller.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) !=
              0 &&
@@ -158,9 +158,9 @@ void remove_dead_sockets(const std::string& directory) {
   }
 }
 
-Result<Descriptor> listen_at(const std::string& path) {
+Result<UniqueFd> listen_at(const std::string& path) {
   KVFERRY_ASSIGN_OR_RETURN(const sockaddr_un address, address_of(path));
-  Descriptor made{socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  UniqueFd made{socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   if (!made) {
     return system_error(ErrorCode::kUnavailable, "cannot make a socket", errno);
   }
@@ -171,9 +171,9 @@ Result<Descriptor> listen_at(const std::string& path) {
   return made;
 }
 
-Result<Descriptor> connect_to(const std::string& path, TimePoint until) {
+Result<UniqueFd> connect_to(const std::string& path, TimePoint until) {
   KVFERRY_ASSIGN_OR_RETURN(const sockaddr_un address, address_of(path));
-  Descriptor made{socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
+  UniqueFd made{socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
   if (!made) {
     return system_error(ErrorCode::kUnavailable, "cannot make a socket", errno);
   }

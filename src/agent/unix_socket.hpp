@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "base/unique_fd.hpp"
 #include "kvferry/base/clock.hpp"
 #include "kvferry/base/result.hpp"
-#include "memory/system.hpp"
 
 namespace kvferry::agent {
 
@@ -26,7 +26,7 @@ struct Credentials {
 
 struct ReceivedPacket {
   std::vector<std::byte> bytes;
-  std::vector<memory::Descriptor> descriptors;
+  std::vector<UniqueFd> descriptors;
 };
 
 /// Makes sure that `path` is a directory that only this user can write to; makes it if it is not
@@ -40,13 +40,13 @@ struct ReceivedPacket {
 void remove_dead_sockets(const std::string& directory);
 
 /// Makes a listening SOCK_SEQPACKET socket at `path`, without blocking calls.
-[[nodiscard]] Result<memory::Descriptor> listen_at(const std::string& path);
+[[nodiscard]] Result<UniqueFd> listen_at(const std::string& path);
 
 /// Connects to the socket at `path`; afterwards no call on it blocks. `until` is a moment of the
 /// machine's clock, as everywhere below.
 ///
 /// Errors: kUnavailable when nobody listens; kDeadline.
-[[nodiscard]] Result<memory::Descriptor> connect_to(const std::string& path, TimePoint until);
+[[nodiscard]] Result<UniqueFd> connect_to(const std::string& path, TimePoint until);
 
 [[nodiscard]] Result<Credentials> credentials_of(int socket);
 

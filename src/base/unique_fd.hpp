@@ -7,13 +7,14 @@
 
 namespace kvferry {
 
-/// Owns a file descriptor.
+/// Owns an open file descriptor, or none.
 class UniqueFd {
  public:
+  UniqueFd() noexcept = default;
   explicit UniqueFd(int fd) noexcept : fd_{fd} {}
-  UniqueFd(UniqueFd&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_{other.release()} {}
   UniqueFd& operator=(UniqueFd&& other) noexcept {
-    std::swap(fd_, other.fd_);
+    const UniqueFd old{std::exchange(fd_, other.release())};  // Closed now, not with `other`.
     return *this;
   }
   ~UniqueFd() {
@@ -23,9 +24,12 @@ class UniqueFd {
   }
 
   [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
+  /// Gives the number away; nobody closes it then.
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
 
  private:
-  int fd_;
+  int fd_{-1};
 };
 
 }  // namespace kvferry

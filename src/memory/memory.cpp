@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "base/unique_fd.hpp"
 #include "kvferry/base/checked.hpp"
 #include "kvferry/base/try.hpp"
 #include "memory/control_page.hpp"
@@ -25,7 +26,7 @@ constexpr std::uint64_t kReserveStepBytes = std::uint64_t{64} << 20U;
 
 class SystemMemory final : public Memory {
  public:
-  SystemMemory(Descriptor file, Mapping mapping, std::uint64_t size_bytes, SharedFile shared)
+  SystemMemory(UniqueFd file, Mapping mapping, std::uint64_t size_bytes, SharedFile shared)
       : file_{std::move(file)},
         mapping_{std::move(mapping)},
         bytes_{mapping_.bytes().first(size_bytes)},
@@ -45,7 +46,7 @@ class SystemMemory final : public Memory {
   [[nodiscard]] bool sealed_against_writers() const noexcept override { return sealed_.load(); }
 
  private:
-  Descriptor file_;
+  UniqueFd file_;
   Mapping mapping_;
   std::span<std::byte> bytes_;
   SharedFile shared_;
@@ -96,8 +97,8 @@ Result<void> check_machine_has(std::uint64_t file_bytes) {
   return {};
 }
 
-Result<Descriptor> create_sealed_file(std::uint64_t file_bytes) {
-  Descriptor file{memfd_create("kvferry", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+Result<UniqueFd> create_sealed_file(std::uint64_t file_bytes) {
+  UniqueFd file{memfd_create("kvferry", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
   if (!file) {
     return system_error(ErrorCode::kUnavailable, "cannot create shared memory", errno);
   }
@@ -130,7 +131,7 @@ Result<MemoryPtr> allocate_system(std::uint64_t size_bytes) {
   shared.file_bytes = *rounded + kControlPageBytes;
   KVFERRY_RETURN_IF_ERROR(check_machine_has(shared.file_bytes));
   KVFERRY_RETURN_IF_ERROR(fill_random(shared.nonce));
-  KVFERRY_ASSIGN_OR_RETURN(Descriptor file, create_sealed_file(shared.file_bytes));
+  KVFERRY_ASSIGN_OR_RETURN(UniqueFd file, create_sealed_file(shared.file_bytes));
   KVFERRY_ASSIGN_OR_RETURN(
       Mapping mapping, Mapping::of_file(file.get(), shared.file_bytes, PROT_READ | PROT_WRITE, 0));
   write_control_page(mapping.bytes().last<kControlPageBytes>(), shared.nonce);

@@ -12,19 +12,6 @@
 
 namespace kvferry::memory {
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  Descriptor old{std::exchange(number_, other.release())};
-  return *this;
-}
-
-Descriptor::~Descriptor() {
-  if (number_ >= 0) {
-    close(number_);
-  }
-}
-
-int Descriptor::release() noexcept { return std::exchange(number_, -1); }
-
 Mapping::Mapping(Mapping&& other) noexcept
     : bytes_{std::exchange(other.bytes_, {})}, owner_{other.owner_} {}
 

@@ -11,24 +11,6 @@
 
 namespace kvferry::memory {
 
-/// An open file descriptor, closed at the end of its life.
-class Descriptor {
- public:
-  Descriptor() noexcept = default;
-  explicit Descriptor(int number) noexcept : number_{number} {}
-  Descriptor(Descriptor&& other) noexcept : number_{other.release()} {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-
-  [[nodiscard]] int get() const noexcept { return number_; }
-  [[nodiscard]] explicit operator bool() const noexcept { return number_ >= 0; }
-  /// Gives the number away; nobody closes it then.
-  [[nodiscard]] int release() noexcept;
-
- private:
-  int number_{-1};
-};
-
 /// A range of addresses made by mmap(), unmapped at the end of its life. In a forked child, which
 /// does not inherit it (MADV_DONTFORK), the end of its life touches nothing.
 class Mapping {

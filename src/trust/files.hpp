@@ -8,9 +8,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <vector>
 
-#include "base/unique_fd.hpp"
 #include "kvferry/base/result.hpp"
 
 namespace kvferry::trust {
@@ -18,16 +16,6 @@ namespace kvferry::trust {
 inline constexpr int kCurrentDirectory = AT_FDCWD;
 
 enum class Secrecy { kPublic, kSecret };
-
-/// Opens a directory that belongs to this user and that only he may write.
-///
-/// Errors: kRefused when it is not that; kUnavailable.
-[[nodiscard]] Result<UniqueFd> open_own_directory(const std::string& path);
-
-/// The names in a directory, sorted, without "." and "..".
-///
-/// Errors: kRefused when there are more than `files_max`; kUnavailable.
-[[nodiscard]] Result<std::vector<std::string>> file_names(int directory, std::size_t files_max);
 
 /// Fills `buffer` from the beginning of a file, and gives the number of bytes: less than it holds
 /// where the file ends before.

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/files.hpp"
 #include "base/unique_fd.hpp"
 #include "kvferry/base/try.hpp"
 #include "trust/files.hpp"

@@ -15,6 +15,7 @@
 #include "agent/shm_blob.hpp"
 #include "agent/shm_protocol.hpp"
 #include "agent/unix_socket.hpp"
+#include "base/unique_fd.hpp"
 
 namespace kvferry::agent {
 
@@ -75,7 +76,7 @@ class ForgedPeer {
   void serve() {
     pollfd entry{listener_.get(), POLLIN, 0};
     while (poll(&entry, 1, -1) > 0 && (entry.revents & POLLHUP) == 0) {
-      const memory::Descriptor socket{
+      const UniqueFd socket{
           accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
       auto question = receive_packet(socket.get(), kPacketBytesMax, soon());
       while (question) {
@@ -87,7 +88,7 @@ class ForgedPeer {
 
   std::string path_;
   Answer answer_;
-  memory::Descriptor listener_;
+  UniqueFd listener_;
   std::thread thread_;
 };
 

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "agent/peers.hpp"
+#include "base/unique_fd.hpp"
 #include "kvferry/testing/matchers.hpp"
 #include "memory/control_page.hpp"
 
@@ -20,7 +21,6 @@ namespace {
 
 using kvferry::testing::FailsWith;
 using kvferry::testing::IsOk;
-using memory::Descriptor;
 
 constexpr std::uint64_t kSize = 8192;
 constexpr int kSizeSeals = F_SEAL_SHRINK | F_SEAL_GROW;
@@ -36,8 +36,8 @@ BlobMemory told(Access access) {
 }
 
 /// A file as an owner makes it, but for what a test changes.
-Descriptor forged(std::uint64_t size, int seals, unsigned flags = 0) {
-  Descriptor file{memfd_create("kvferry_test", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags)};
+UniqueFd forged(std::uint64_t size, int seals, unsigned flags = 0) {
+  UniqueFd file{memfd_create("kvferry_test", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags)};
   EXPECT_EQ(ftruncate(file.get(), static_cast<off_t>(size)), 0);
   if (size >= kSize + memory::kControlPageBytes && flags == 0) {
     auto whole = memory::Mapping::of_file(file.get(), size, PROT_READ | PROT_WRITE, 0);
@@ -50,31 +50,31 @@ Descriptor forged(std::uint64_t size, int seals, unsigned flags = 0) {
 std::shared_ptr<PeerProcess> self() { return *PeerProcess::open(getpid()); }
 
 TEST(RemoteMemory, MapsWhatIsAsAnnounced) {
-  const Descriptor file = forged(kSize + 4096, kSizeSeals | F_SEAL_FUTURE_WRITE);
+  const UniqueFd file = forged(kSize + 4096, kSizeSeals | F_SEAL_FUTURE_WRITE);
   const auto memory = RemoteMemory::map(told(Access::kRead), file, self());
   ASSERT_THAT(memory, IsOk());
   EXPECT_TRUE((*memory)->is_mapped());
   EXPECT_EQ((*memory)->translate(0x10000 + 8191) - (*memory)->translate(0x10000), 8191);
   EXPECT_EQ(*(*memory)->translate(0x10000), std::byte{0});
-  const Descriptor shared = forged(kSize + 4096, kSizeSeals);
+  const UniqueFd shared = forged(kSize + 4096, kSizeSeals);
   EXPECT_THAT(RemoteMemory::map(told(Access::kReadWrite), shared, self()), IsOk());
 }
 
 TEST(RemoteMemory, RefusesFilesThatCouldKillTheReader) {
   for (const int seals : {0, F_SEAL_SHRINK, F_SEAL_GROW}) {
-    const Descriptor file = forged(kSize + 4096, seals | F_SEAL_FUTURE_WRITE);
+    const UniqueFd file = forged(kSize + 4096, seals | F_SEAL_FUTURE_WRITE);
     EXPECT_THAT(RemoteMemory::map(told(Access::kRead), file, self()),
                 FailsWith(ErrorCode::kRefused, "memory 7 is not sealed against shrinking"));
   }
-  const Descriptor small = forged(kSize + 4095, kSizeSeals | F_SEAL_FUTURE_WRITE);
+  const UniqueFd small = forged(kSize + 4095, kSizeSeals | F_SEAL_FUTURE_WRITE);
   EXPECT_THAT(RemoteMemory::map(told(Access::kRead), small, self()),
               FailsWith(ErrorCode::kRefused, "needs 12288 bytes, its file has 12287"));
-  const Descriptor no_memory{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  const UniqueFd no_memory{open("/dev/null", O_RDONLY | O_CLOEXEC)};
   EXPECT_THAT(RemoteMemory::map(told(Access::kRead), no_memory, self()),
               FailsWith(ErrorCode::kRefused, "is not sealed"));
   // Where the kernel knows huge pages at all.
-  if (Descriptor{memfd_create("kvferry_test", MFD_CLOEXEC | MFD_HUGETLB)}) {
-    const Descriptor huge =
+  if (UniqueFd{memfd_create("kvferry_test", MFD_CLOEXEC | MFD_HUGETLB)}) {
+    const UniqueFd huge =
         forged(std::uint64_t{2} << 20U, kSizeSeals | F_SEAL_FUTURE_WRITE, MFD_HUGETLB);
     EXPECT_THAT(RemoteMemory::map(told(Access::kRead), huge, self()),
                 FailsWith(ErrorCode::kRefused, "ordinary pages"));
@@ -82,27 +82,27 @@ TEST(RemoteMemory, RefusesFilesThatCouldKillTheReader) {
 }
 
 TEST(RemoteMemory, RefusesFilesOpenToWritersThatShouldNotBe) {
-  const Descriptor file = forged(kSize + 4096, kSizeSeals);
+  const UniqueFd file = forged(kSize + 4096, kSizeSeals);
   EXPECT_THAT(RemoteMemory::map(told(Access::kRead), file, self()),
               FailsWith(ErrorCode::kRefused, "not sealed against writers"));
 }
 
 TEST(RemoteMemory, RefusesToWriteWhereTheFileDoesNotAllowIt) {
-  const Descriptor sealed = forged(kSize + 4096, kSizeSeals | F_SEAL_FUTURE_WRITE);
+  const UniqueFd sealed = forged(kSize + 4096, kSizeSeals | F_SEAL_FUTURE_WRITE);
   EXPECT_THAT(RemoteMemory::map(told(Access::kReadWrite), sealed, self()),
               FailsWith(ErrorCode::kRefused, "memory 7: cannot map"));
 }
 
 TEST(RemoteMemory, RefusesToWriteThroughADescriptorForReading) {
-  const Descriptor file = forged(kSize + 4096, kSizeSeals);
+  const UniqueFd file = forged(kSize + 4096, kSizeSeals);
   const std::string path = "/proc/self/fd/" + std::to_string(file.get());
-  const Descriptor for_reading{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  const UniqueFd for_reading{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   EXPECT_THAT(RemoteMemory::map(told(Access::kReadWrite), for_reading, self()),
               FailsWith(ErrorCode::kRefused, "memory 7: cannot map"));
 }
 
 TEST(RemoteMemory, RefusesAnotherMemoryThanAnnounced) {
-  const Descriptor file = forged(kSize + 4096, kSizeSeals | F_SEAL_FUTURE_WRITE);
+  const UniqueFd file = forged(kSize + 4096, kSizeSeals | F_SEAL_FUTURE_WRITE);
   BlobMemory other = told(Access::kRead);
   other.nonce[0] = std::byte{6};
   EXPECT_THAT(RemoteMemory::map(other, file, self()),

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/peers.hpp"
+#include "base/unique_fd.hpp"
 #include "kvferry/testing/manual_clock.hpp"
 #include "kvferry/testing/matchers.hpp"
 #include "kvferry/testing/temporary_directory.hpp"
@@ -24,7 +25,6 @@ namespace {
 using kvferry::testing::FailsWith;
 using kvferry::testing::IsOk;
 using kvferry::testing::TemporaryDirectory;
-using memory::Descriptor;
 
 ShmAgentOptions options_in(const std::string& directory, std::string name) {
   ShmAgentOptions options;
@@ -107,7 +107,7 @@ TEST_F(ShmAgentIn, RefusesADirectoryOpenToOthers) {
 
 TEST_F(ShmAgentIn, RefusesAForgedFileInAnHonestProtocol) {
   // Announced as sealed memory of 8 KiB; what comes is a file that can be cut under the reader.
-  const Descriptor file{memfd_create("kvferry_test", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+  const UniqueFd file{memfd_create("kvferry_test", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
   ASSERT_EQ(ftruncate(file.get(), 12'288), 0);
   const ForgedPeer peer{directory_.path() + "/f", [&](int socket, const Packet& question) {
                           const std::vector<int> files{file.get()};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/peers.hpp"
+#include "base/unique_fd.hpp"
 #include "kvferry/testing/matchers.hpp"
 #include "kvferry/testing/temporary_directory.hpp"
 
@@ -31,8 +32,8 @@ class ShmConnectionTo : public ::testing::Test {
       }
     };
   }
-  Result<std::vector<memory::Descriptor>> fetch(ForgedPeer::Answer answer, std::size_t count,
-                                                TimePoint until) {
+  Result<std::vector<UniqueFd>> fetch(ForgedPeer::Answer answer, std::size_t count,
+                                      TimePoint until) {
     const ForgedPeer peer{path_, polite(std::move(answer))};
     const auto connection = ShmConnection::open(peer.blob(), "caller", soon());
     EXPECT_THAT(connection, IsOk());
@@ -41,7 +42,7 @@ class ShmConnectionTo : public ::testing::Test {
 
   kvferry::testing::TemporaryDirectory directory_;
   const std::string path_{directory_.path() + "/s"};
-  const memory::Descriptor null_{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  const UniqueFd null_{open("/dev/null", O_RDONLY | O_CLOEXEC)};
 };
 
 TEST_F(ShmConnectionTo, AsksInPartsAndKeepsTheOrder) {

@@ -8,7 +8,9 @@
 #include <sys/mman.h>
 
 #include "agent/peers.hpp"
+#include "base/unique_fd.hpp"
 #include "kvferry/testing/matchers.hpp"
+#include "memory/system.hpp"
 
 namespace kvferry::agent {
 namespace {
@@ -52,7 +54,7 @@ TEST(ShmRegistry, MemoryForReadersIsSealedAndOpenedForReading) {
   EXPECT_EQ(fcntl(file->get(), F_GETFL) & O_ACCMODE, O_RDONLY);
   // Opened again for writing, as a reader with bad intentions would: the seal holds.
   const std::string path = "/proc/self/fd/" + std::to_string(file->get());
-  const memory::Descriptor again{open(path.c_str(), O_RDWR | O_CLOEXEC)};
+  const UniqueFd again{open(path.c_str(), O_RDWR | O_CLOEXEC)};
   EXPECT_EQ(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, again.get(), 0), MAP_FAILED);
   EXPECT_LT(pwrite(again.get(), "x", 1, 0), 0);
 }

@@ -23,7 +23,6 @@ namespace {
 
 using kvferry::testing::FailsWith;
 using kvferry::testing::IsOk;
-using memory::Descriptor;
 
 class ShmServerUnder : public ::testing::Test {
  protected:
@@ -40,17 +39,17 @@ class ShmServerUnder : public ::testing::Test {
     server_ = *ShmServer::start(std::move(options), registry_);
   }
 
-  [[nodiscard]] Descriptor call() const { return *connect_to(blob_.socket_path, soon()); }
+  [[nodiscard]] UniqueFd call() const { return *connect_to(blob_.socket_path, soon()); }
   [[nodiscard]] Result<std::shared_ptr<ShmConnection>> connection() const {
     return ShmConnection::open(blob_, "caller", soon());
   }
-  static void say(const Descriptor& socket, PacketType type, std::span<const std::byte> body) {
+  static void say(const UniqueFd& socket, PacketType type, std::span<const std::byte> body) {
     ASSERT_THAT(send_packet(socket.get(), encode_packet({type, 1, body}), {}, soon()), IsOk());
   }
   [[nodiscard]] std::vector<std::byte> hello() const {
     return encode_hello(Hello{blob_.instance, "caller"});
   }
-  static void expect_hung_up(const Descriptor& socket) {
+  static void expect_hung_up(const UniqueFd& socket) {
     EXPECT_THAT(receive_packet(socket.get(), 4096, soon()), FailsWith(ErrorCode::kUnavailable, ""));
   }
 
@@ -63,17 +62,17 @@ class ShmServerUnder : public ::testing::Test {
 
 TEST_F(ShmServerUnder, HangsUpOnWhoBreaksTheRules) {
   {
-    const Descriptor no_packet = call();
+    const UniqueFd no_packet = call();
     ASSERT_THAT(send_packet(no_packet.get(), std::vector<std::byte>(3), {}, soon()), IsOk());
     expect_hung_up(no_packet);
   }
   for (const PacketType type : {PacketType::kAsk, PacketType::kNotify, PacketType::kWelcome}) {
-    const Descriptor no_hello = call();
+    const UniqueFd no_hello = call();
     say(no_hello, type, encode_ids(std::vector<std::uint64_t>{1}));
     expect_hung_up(no_hello);
   }
   const auto after_hello = [this](PacketType type, std::size_t body) {
-    const Descriptor caller = call();
+    const UniqueFd caller = call();
     say(caller, PacketType::kHello, hello());
     EXPECT_THAT(receive_packet(caller.get(), 4096, soon()), IsOk());
     say(caller, type, std::vector<std::byte>(body));
@@ -121,8 +120,8 @@ TEST_F(ShmServerUnder, TurnsCallersAwayWithoutDescriptorsAndGoesOn) {
   blob_.socket_path.copy(address.sun_path, sizeof(address.sun_path) - 1);
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  const Descriptor caller{socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
-  const Descriptor next{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  const UniqueFd caller{socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
+  const UniqueFd next{open("/dev/null", O_RDONLY | O_CLOEXEC)};
   rlimit none = before;
   none.rlim_cur = static_cast<rlim_t>(next.get()) + 1;  // All numbers below are in use.
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
@@ -145,7 +144,7 @@ TEST_F(ShmServerUnder, RefusesAnotherUser) {
   ASSERT_EQ(chmod(blob_.socket_path.c_str(), 0777), 0);
   EXPECT_EQ(in_child(kStranger,
                      [this] {
-                       const Descriptor caller = call();
+                       const UniqueFd caller = call();
                        const auto answer = receive_packet(caller.get(), 4096, soon());
                        const auto packet = decode_packet(answer->bytes);
                        return packet->type == PacketType::kError &&

@@ -21,7 +21,6 @@ namespace {
 using kvferry::testing::FailsWith;
 using kvferry::testing::IsOk;
 using kvferry::testing::TemporaryDirectory;
-using memory::Descriptor;
 
 TEST(PrivateDirectory, IsMadeForTheUserAlone) {
   const TemporaryDirectory directory;
@@ -80,7 +79,7 @@ TEST(PrivateDirectory, LosesOldSocketsThatNobodyListensAt) {
   ASSERT_THAT(listen_at(young), IsOk());
   const auto listener = listen_at(live);
   ASSERT_THAT(listener, IsOk());
-  { const Descriptor made{open(file.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)}; }
+  { const UniqueFd made{open(file.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)}; }
   for (const std::string& path : {dead, live, file}) {
     age(path);
   }
@@ -115,17 +114,16 @@ class UnixSocketPair : public ::testing::Test {
  protected:
   UnixSocketPair() : listener_{*listen_at(directory_.path() + "/s")} {
     caller_ = *connect_to(directory_.path() + "/s", soon());
-    answerer_ =
-        Descriptor{accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+    answerer_ = UniqueFd{accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
   }
   static std::vector<std::byte> packet(std::size_t size) {
     return std::vector<std::byte>(size, std::byte{7});
   }
 
   TemporaryDirectory directory_;
-  Descriptor listener_;
-  Descriptor caller_;
-  Descriptor answerer_;
+  UniqueFd listener_;
+  UniqueFd caller_;
+  UniqueFd answerer_;
 };
 
 TEST_F(UnixSocketPair, KnowWhoTheOtherIs) {
@@ -136,7 +134,7 @@ TEST_F(UnixSocketPair, KnowWhoTheOtherIs) {
 }
 
 TEST_F(UnixSocketPair, PassPacketsAndDescriptors) {
-  const Descriptor null{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  const UniqueFd null{open("/dev/null", O_RDONLY | O_CLOEXEC)};
   const std::vector<int> files(kDescriptorsPerPacketMax, null.get());
   ASSERT_THAT(send_packet(caller_.get(), packet(3), files, soon()), IsOk());
   ASSERT_THAT(send_packet(caller_.get(), packet(100), {}, soon()), IsOk());
@@ -165,15 +163,15 @@ TEST_F(UnixSocketPair, WaitNoLongerThanTheirDeadline) {
 }
 
 TEST_F(UnixSocketPair, NoticeThatTheOtherIsGone) {
-  answerer_ = Descriptor{};
+  answerer_ = UniqueFd{};
   EXPECT_THAT(receive_packet(caller_.get(), 10, soon()), FailsWith(ErrorCode::kUnavailable, ""));
   EXPECT_THAT(send_packet(caller_.get(), packet(1), {}, soon()),
               FailsWith(ErrorCode::kUnavailable, ""));
 }
 
 TEST_F(UnixSocketPair, ConnectWaitsNoLongerThanItsDeadline) {
-  std::vector<Descriptor> callers;  // Nobody accepts them; at some point there is no more room.
-  Result<Descriptor> one{Descriptor{}};
+  std::vector<UniqueFd> callers;  // Nobody accepts them; at some point there is no more room.
+  Result<UniqueFd> one{UniqueFd{}};
   for (int count = 0; count < 10'000; ++count) {
     one = connect_to(directory_.path() + "/s", shortly());
     if (!one) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: descriptors and mappings end exactly once; errors name the cause.
-// Method: ask the kernel whether a descriptor is open and an address mapped.
+// Goal: mappings end exactly once; errors name the cause.
+// Method: ask the kernel whether an address is mapped.
 #include "memory/system.hpp"
 
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/unique_fd.hpp"
 #include "kvferry/testing/matchers.hpp"
 
 namespace kvferry::memory {
@@ -21,27 +22,8 @@ namespace {
 using kvferry::testing::FailsWith;
 using kvferry::testing::IsOk;
 
-bool is_open(int number) { return fcntl(number, F_GETFD) >= 0; }
-
-TEST(Descriptor, ClosesWhatItStillHolds) {
-  Descriptor one{open("/dev/null", O_RDONLY | O_CLOEXEC)};
-  Descriptor two{open("/dev/null", O_RDONLY | O_CLOEXEC)};
-  ASSERT_TRUE(one && two);
-  const int first = one.get();
-  const int second = two.get();
-  one = std::move(two);
-  EXPECT_FALSE(is_open(first));
-  EXPECT_TRUE(is_open(second));
-  {
-    const Descriptor three{std::move(one)};
-    EXPECT_EQ(three.get(), second);
-  }
-  EXPECT_FALSE(is_open(second));
-  EXPECT_FALSE(Descriptor{});
-}
-
 TEST(Mapping, UnmapsAtItsEnd) {
-  const Descriptor file{memfd_create("kvferry_test", MFD_CLOEXEC)};
+  const UniqueFd file{memfd_create("kvferry_test", MFD_CLOEXEC)};
   ASSERT_EQ(ftruncate(file.get(), 8192), 0);
   std::array<unsigned char, 2> present{};
   void* address = nullptr;
@@ -58,10 +40,10 @@ TEST(Mapping, UnmapsAtItsEnd) {
 }
 
 TEST(Mapping, SaysWhoRefuses) {
-  const Descriptor null{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  const UniqueFd null{open("/dev/null", O_RDONLY | O_CLOEXEC)};
   EXPECT_THAT(Mapping::of_file(null.get(), 4096, PROT_READ, 0),
               FailsWith(ErrorCode::kUnavailable, "cannot map 4096 bytes: "));
-  const Descriptor file{memfd_create("kvferry_test", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+  const UniqueFd file{memfd_create("kvferry_test", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
   ASSERT_EQ(ftruncate(file.get(), 4096), 0);
   ASSERT_EQ(fcntl(file.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE), 0);
   EXPECT_THAT(Mapping::of_file(file.get(), 4096, PROT_READ | PROT_WRITE, 0),

@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/files.hpp"
 #include "kvferry/testing/matchers.hpp"
 #include "kvferry/testing/temporary_directory.hpp"
 #include "samples.hpp"
@@ -147,51 +148,6 @@ TEST(ReadPublicFile, RefusesWhatOthersMayWrite) {
     EXPECT_THAT(read_public_file(kCurrentDirectory, path), IsOk()) << mode;
     ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
   }
-}
-
-TEST(OpenOwnDirectory, RefusesWhatOthersMayWriteAndWhatIsNone) {
-  const TemporaryDirectory base;
-  for (const mode_t mode : {0720U, 0702U, 0777U, 01777U}) {
-    ASSERT_EQ(::chmod(base.path().c_str(), mode), 0);
-    EXPECT_THAT(open_own_directory(base.path()),
-                FailsWith(ErrorCode::kRefused, "group or others may write it"))
-        << mode;
-  }
-  ASSERT_EQ(::chmod(base.path().c_str(), 0755), 0);
-  EXPECT_THAT(open_own_directory(base.path() + "//"), IsOk());
-  const std::string file = base.path() + "/file";
-  write_text(file, "", 0600);
-  EXPECT_THAT(open_own_directory(file), FailsWith(ErrorCode::kRefused, file + ": Not a directory"));
-  const std::string link = base.path() + "/link";
-  ASSERT_EQ(::symlink(base.path().c_str(), link.c_str()), 0);
-  EXPECT_THAT(open_own_directory(link), FailsWith(ErrorCode::kRefused, link));
-  EXPECT_THAT(open_own_directory(link + "/"), FailsWith(ErrorCode::kRefused, link));
-  for (const std::string& path : {std::string{}, base.path() + "/none"}) {
-    EXPECT_THAT(open_own_directory(path), FailsWith(ErrorCode::kUnavailable, "No such file"));
-  }
-}
-
-TEST(OpenOwnDirectory, RefusesAnotherUsers) {
-  const TemporaryDirectory base;
-  std::string path = "/usr";  // root's
-  if (::geteuid() == 0) {
-    path = base.path();
-    ASSERT_EQ(::chown(path.c_str(), 65534, 65534), 0);
-  }
-  EXPECT_THAT(open_own_directory(path), FailsWith(ErrorCode::kRefused, path + ": belongs to user"));
-}
-
-TEST(FileNames, AreSortedAndLimited) {
-  const TemporaryDirectory base;
-  for (const std::string name : {"b", "a", ".c"}) {
-    write_text(base.path() + "/" + name, "", 0600);
-  }
-  EXPECT_THAT(names_in(base), ElementsAre(".c", "a", "b"));
-  const Result<UniqueFd> directory = open_own_directory(base.path());
-  ASSERT_THAT(directory, IsOk());
-  EXPECT_THAT(file_names(directory->get(), 3), IsOk());
-  EXPECT_THAT(file_names(directory->get(), 2),
-              FailsWith(ErrorCode::kRefused, "holds more than 2 files"));
 }
 
 }  // namespace
