@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kvferry/exchange/directory.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <utility>
 
+#include "base/files.hpp"
+#include "base/mutex.hpp"
+#include "exchange/directory_watch.hpp"
 #include "exchange/files.hpp"
 #include "exchange/process.hpp"
 #include "exchange/record.hpp"
@@ -25,47 +28,12 @@
 namespace kvferry::exchange {
 namespace {
 
-constexpr std::string_view kRecordSuffix{".json"};
-
-std::string record_file(std::string_view name) { return std::string{name}.append(kRecordSuffix); }
-
 std::string format_file(std::string_view name, std::string_view format) {
   return std::string{name}.append(".").append(format);
 }
 
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span{text.data(), text.size()});
-}
-
-/// A record as it lies in the directory.
-struct FileRecord {
-  StoredRecord stored;
-  std::chrono::system_clock::time_point written;
-};
-
-Result<FileRecord> read_record(int directory, std::string_view name, std::size_t bytes_max) {
-  const std::string file_name = record_file(name);
-  KVFERRY_ASSIGN_OR_RETURN(const UniqueFd file, open_file(directory, file_name));
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) {
-    return system_error(file_name, errno);
-  }
-  Result<std::string> text = read_all(file, bytes_max);
-  if (!text) {
-    return std::move(text).error().with_context(file_name);
-  }
-  Result<StoredRecord> stored = decode_record(*text);
-  if (!stored) {
-    return std::move(stored).error().with_context(file_name);
-  }
-  if (stored->worker.name != name) {
-    return Error{ErrorCode::kCorrupt, file_name + ": name: is the record of another worker"};
-  }
-  const std::chrono::system_clock::duration written =
-      std::chrono::seconds{status.st_mtim.tv_sec} +
-      std::chrono::duration_cast<std::chrono::system_clock::duration>(
-          std::chrono::nanoseconds{status.st_mtim.tv_nsec});
-  return FileRecord{*std::move(stored), std::chrono::system_clock::time_point{written}};
 }
 
 bool is_there(int directory, const std::string& file) {
@@ -79,10 +47,10 @@ bool is_accounted_for(int directory, std::string_view name, const std::string& f
   return is_there(directory, record_file(name)) || !is_there(directory, file);
 }
 
-FoundWorker found_worker(const FileRecord& record) {
+Result<FoundWorker> found_worker(const FileRecord& record) {
   FoundWorker found;
   found.record = record.stored.worker;
-  found.alive = is_alive(record.stored.owner);
+  KVFERRY_ASSIGN_OR_RETURN(found.alive, is_alive(record.stored.owner));
   found.published = record.written;
   for (const auto& [format, digest] : record.stored.formats) {
     found.formats.push_back(format);
@@ -97,41 +65,15 @@ Result<void> remove_file(int directory, const std::string& name) {
   return {};
 }
 
-/// The names in a directory, sorted.
-Result<std::vector<std::string>> file_names(int directory, std::size_t files_max) {
-  const int own = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (own < 0) {
-    return system_error("list", errno);
-  }
-  const auto close_stream = [](DIR* open) { ::closedir(open); };
-  const std::unique_ptr<DIR, decltype(close_stream)> stream{::fdopendir(own), close_stream};
-  if (!stream) {
-    const UniqueFd closes{own};
-    return system_error("list", errno);
-  }
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* const entry = ::readdir(stream.get())) {
-    names.emplace_back(entry->d_name);
-    if (names.size() > files_max) {
-      return Error{ErrorCode::kUnavailable,
-                   "list: more than " + std::to_string(files_max) + " files in the directory"};
-    }
-    errno = 0;
-  }
-  if (errno != 0) {
-    return system_error("list", errno);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 }  // namespace
 
 struct DirectoryExchange::State {
   UniqueFd directory;
   std::string path;
   DirectoryLimits limits;
+  Mutex mutex{};
+  /// What this object has published and not withdrawn, by name.
+  std::map<std::string, StoredRecord, std::less<>> published KVFERRY_GUARDED_BY(mutex){};
 
   [[nodiscard]] Result<void> check(const Publication& publication) const;
   /// The record that is there, if any. Under the lock.
@@ -139,6 +81,10 @@ struct DirectoryExchange::State {
   [[nodiscard]] Result<void> write(const StoredRecord& record, const Formats& formats) const;
   [[nodiscard]] Result<Formats> read_formats(const StoredRecord& record) const;
   [[nodiscard]] Result<FetchedWorker> read_worker(std::string_view name) const;
+  /// Adds what `file` is to a listing.
+  [[nodiscard]] Result<void> add(const std::string& file, Listing& listing) const;
+  /// Removes the messages of a publication of this object whose record somebody took away.
+  [[nodiscard]] Result<void> remove_messages(std::string_view name, Epoch epoch);
 };
 
 Result<void> DirectoryExchange::State::check(const Publication& publication) const {
@@ -160,6 +106,9 @@ Result<std::optional<StoredRecord>> DirectoryExchange::State::occupant(
     return std::optional<StoredRecord>{};
   }
   Result<FileRecord> found = read_record(directory.get(), name, limits.record_bytes);
+  if (!found && found.error().code == ErrorCode::kBusy) {
+    return std::move(found).error();
+  }
   if (!found) {
     // It may be another program's, or a newer kvferry's: it is not ours to throw away.
     return Error{ErrorCode::kRefused,
@@ -200,6 +149,25 @@ Result<Formats> DirectoryExchange::State::read_formats(const StoredRecord& recor
   return formats;
 }
 
+Result<void> DirectoryExchange::State::remove_messages(std::string_view name, Epoch epoch) {
+  const MutexLock own_lock{mutex};
+  const auto mine = published.find(name);
+  if (mine == published.end() || !(mine->second.worker.epoch == epoch)) {
+    return {};
+  }
+  for (const auto& [format, digest] : mine->second.formats) {
+    // Without a record they are nobody's, unless somebody put other bytes there.
+    const std::string file_name = format_file(name, format);
+    const auto file = open_file(directory.get(), file_name);
+    const auto text = file ? read_all(*file, limits.format_bytes) : file.error();
+    if (text && digest_of(bytes_of(*text)) == digest) {
+      KVFERRY_RETURN_IF_ERROR(remove_file(directory.get(), file_name));
+    }
+  }
+  published.erase(mine);
+  return {};
+}
+
 Result<FetchedWorker> DirectoryExchange::State::read_worker(std::string_view name) const {
   if (!is_there(directory.get(), record_file(name))) {
     return Error{ErrorCode::kUnavailable,
@@ -209,9 +177,11 @@ Result<FetchedWorker> DirectoryExchange::State::read_worker(std::string_view nam
                            read_record(directory.get(), name, limits.record_bytes));
   Result<Formats> formats = read_formats(record.stored);
   if (!formats) {
-    return Error{ErrorCode::kCorrupt, std::move(formats).error().message};
+    const bool busy = formats.error().code == ErrorCode::kBusy;
+    return Error{busy ? ErrorCode::kBusy : ErrorCode::kCorrupt, std::move(formats).error().message};
   }
-  return FetchedWorker{found_worker(record), *std::move(formats)};
+  KVFERRY_ASSIGN_OR_RETURN(FoundWorker found, found_worker(record));
+  return FetchedWorker{std::move(found), *std::move(formats)};
 }
 
 DirectoryExchange::DirectoryExchange(std::unique_ptr<State> state) : state_{std::move(state)} {}
@@ -224,6 +194,16 @@ Result<std::unique_ptr<DirectoryExchange>> DirectoryExchange::create(
   return std::unique_ptr<DirectoryExchange>{new DirectoryExchange{std::move(state)}};
 }
 
+Result<std::unique_ptr<DirectoryExchange>> DirectoryExchange::find(std::string_view path,
+                                                                   const DirectoryLimits& limits) {
+  KVFERRY_ASSIGN_OR_RETURN(UniqueFd directory, find_private_directory(path));
+  if (!directory) {
+    return std::unique_ptr<DirectoryExchange>{};
+  }
+  std::unique_ptr<State> state{new State{std::move(directory), std::string{path}, limits}};
+  return std::unique_ptr<DirectoryExchange>{new DirectoryExchange{std::move(state)}};
+}
+
 Result<void> DirectoryExchange::publish(const Publication& publication, TimePoint deadline) {
   KVFERRY_RETURN_IF_ERROR(state_->check(publication));
   const WorkerRecord& record = publication.record;
@@ -232,7 +212,11 @@ Result<void> DirectoryExchange::publish(const Publication& publication, TimePoin
                            lock_directory(state_->directory.get(), Lock::kExclusive, deadline));
   KVFERRY_ASSIGN_OR_RETURN(const std::optional<StoredRecord> old, state_->occupant(record.name));
   const bool is_own = old && old->owner == own && old->worker.epoch == record.epoch;
-  if (old && !is_own && is_alive(old->owner)) {
+  const Result<bool> lives = old ? is_alive(old->owner) : Result<bool>{false};
+  if (!lives) {
+    return lives.error();
+  }
+  if (!is_own && *lives) {
     return Error{ErrorCode::kRefused, "worker '" + record.name + "' lives already: process " +
                                           std::to_string(old->owner.pid)};
   }
@@ -251,34 +235,51 @@ Result<void> DirectoryExchange::publish(const Publication& publication, TimePoin
           remove_file(state_->directory.get(), format_file(record.name, format)));
     }
   }
+  const MutexLock own_lock{state_->mutex};
+  state_->published.insert_or_assign(record.name, std::move(stored));
+  return {};
+}
+
+Result<void> DirectoryExchange::State::add(const std::string& file, Listing& listing) const {
+  const std::size_t dot = file.rfind('.');
+  const std::string name = file.substr(0, dot);
+  const std::string format = dot == std::string::npos ? std::string{} : file.substr(dot + 1);
+  if (file == record_file(name)) {
+    const Result<FileRecord> record = read_record(directory.get(), name, limits.record_bytes);
+    if (record) {
+      KVFERRY_ASSIGN_OR_RETURN(FoundWorker found, found_worker(*record));
+      listing.workers.push_back(std::move(found));
+    } else if (record.error().code == ErrorCode::kBusy) {
+      return record.error();
+    } else if (is_there(directory.get(), file)) {
+      listing.skipped.push_back(Skipped{file, record.error().message});
+    }
+  } else if (!validate_format(format) || !is_accounted_for(directory.get(), name, file)) {
+    listing.skipped.push_back(Skipped{file, "belongs to no record"});
+  }
   return {};
 }
 
 Result<Listing> DirectoryExchange::list(TimePoint /*deadline: it waits for nobody*/) {
-  const int directory = state_->directory.get();
-  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::string> files,
-                           file_names(directory, state_->limits.files));
+  Result<std::vector<std::string>> files =
+      file_names(state_->directory.get(), state_->limits.files);
+  if (!files) {
+    return std::move(files).error().with_context(state_->path);
+  }
   Listing listing;
-  for (const std::string& file : files) {
-    if (file.front() == '.') {
-      continue;  // the directory itself, and what is being written
-    }
-    const std::size_t dot = file.rfind('.');
-    const std::string name = file.substr(0, dot);
-    const std::string suffix = dot == std::string::npos ? std::string{} : file.substr(dot);
-    if (suffix == kRecordSuffix) {
-      const Result<FileRecord> record = read_record(directory, name, state_->limits.record_bytes);
-      if (record) {
-        listing.workers.push_back(found_worker(*record));
-      } else if (is_there(directory, file)) {
-        listing.skipped.push_back(Skipped{file, record.error().message});
-      }
-    } else if (suffix.empty() || !validate_format(suffix.substr(1)) ||
-               !is_accounted_for(directory, name, file)) {
-      listing.skipped.push_back(Skipped{file, "belongs to no record"});
+  for (const std::string& file : *files) {
+    if (file.front() != '.') {  // What is being written.
+      KVFERRY_RETURN_IF_ERROR(state_->add(file, listing));
     }
   }
   return listing;
+}
+
+Result<std::unique_ptr<Watch>> DirectoryExchange::watch() {
+  KVFERRY_ASSIGN_OR_RETURN(
+      std::unique_ptr<DirectoryWatch> made,
+      DirectoryWatch::create(state_->directory.get(), state_->path, state_->limits));
+  return std::unique_ptr<Watch>{std::move(made)};
 }
 
 Result<FetchedWorker> DirectoryExchange::fetch(std::string_view name, TimePoint deadline) {
@@ -299,7 +300,7 @@ Result<void> DirectoryExchange::withdraw(std::string_view name, Epoch epoch, Tim
                            lock_directory(state_->directory.get(), Lock::kExclusive, deadline));
   KVFERRY_ASSIGN_OR_RETURN(const std::optional<StoredRecord> old, state_->occupant(name));
   if (!old) {
-    return {};
+    return state_->remove_messages(name, epoch);
   }
   if (!(old->owner == own) || !(old->worker.epoch == epoch)) {
     return Error{ErrorCode::kRefused, "worker '" + std::string{name} + "' is process " +
@@ -309,7 +310,10 @@ Result<void> DirectoryExchange::withdraw(std::string_view name, Epoch epoch, Tim
   for (const auto& [format, digest] : old->formats) {
     KVFERRY_RETURN_IF_ERROR(remove_file(state_->directory.get(), format_file(name, format)));
   }
-  return remove_file(state_->directory.get(), record_file(name));
+  KVFERRY_RETURN_IF_ERROR(remove_file(state_->directory.get(), record_file(name)));
+  const MutexLock own_lock{state_->mutex};
+  state_->published.erase(std::string{name});
+  return {};
 }
 
 }  // namespace kvferry::exchange

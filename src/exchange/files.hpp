@@ -12,13 +12,6 @@
 
 namespace kvferry::exchange {
 
-/// The code and text of an errno value, with `what` in front. Values that mean that something is
-/// where nothing may be are kRefused, all others kUnavailable.
-[[nodiscard]] Error system_error(std::string_view what, int error_number);
-
-/// Opens `name` below `directory` for reading. It follows no symbolic link and blocks on nothing.
-[[nodiscard]] Result<UniqueFd> open_file(int directory, const std::string& name);
-
 /// Reads to the end.
 ///
 /// Errors: kCorrupt when there are more than `bytes_max`.
@@ -34,6 +27,12 @@ namespace kvferry::exchange {
 ///
 /// Errors: kRefused when it is not that; kUnavailable.
 [[nodiscard]] Result<UniqueFd> open_private_directory(std::string_view path);
+
+/// Opens the directory at `path` as open_private_directory() does, but makes nothing: none when it
+/// is missing and its parents are there.
+///
+/// Errors: as of open_private_directory().
+[[nodiscard]] Result<UniqueFd> find_private_directory(std::string_view path);
 
 enum class Lock { kShared, kExclusive };
 

@@ -2,11 +2,15 @@
 #include "exchange/process.hpp"
 
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <utility>
 
+#include "base/files.hpp"
 #include "exchange/files.hpp"
 #include "kvferry/base/try.hpp"
 
@@ -27,8 +31,12 @@ Result<std::string> read_boot_id() {
   return text;
 }
 
-std::optional<ProcessStat> stat_of(std::uint64_t pid) {
+/// Nothing when there is no such process.
+Result<std::optional<ProcessStat>> stat_of(std::uint64_t pid) {
   const Result<std::string> text = read_proc("/proc/" + std::to_string(pid) + "/stat");
+  if (!text && text.error().code == ErrorCode::kBusy) {
+    return text.error();
+  }
   return text ? parse_process_stat(*text) : std::nullopt;
 }
 
@@ -62,7 +70,7 @@ Result<ProcessIdentity> own_process() {
   ProcessIdentity own;
   KVFERRY_ASSIGN_OR_RETURN(own.boot_id, read_boot_id());
   own.pid = static_cast<std::uint64_t>(::getpid());
-  const std::optional<ProcessStat> stat = stat_of(own.pid);
+  KVFERRY_ASSIGN_OR_RETURN(const std::optional<ProcessStat> stat, stat_of(own.pid));
   if (!stat) {
     return Error{ErrorCode::kUnavailable, "/proc/" + std::to_string(own.pid) + "/stat: unreadable"};
   }
@@ -70,15 +78,33 @@ Result<ProcessIdentity> own_process() {
   return own;
 }
 
-bool is_alive(const ProcessIdentity& process) {
+Result<bool> is_alive(const ProcessIdentity& process) {
   // Another boot id means an earlier boot of this machine: a directory of other machines, and of
   // containers that do not see each other's processes, needs leases instead.
   const Result<std::string> boot_id = read_boot_id();
+  if (!boot_id && boot_id.error().code == ErrorCode::kBusy) {
+    return boot_id.error();
+  }
   if (!boot_id || *boot_id != process.boot_id) {
     return false;
   }
-  const std::optional<ProcessStat> stat = stat_of(process.pid);
+  KVFERRY_ASSIGN_OR_RETURN(const std::optional<ProcessStat> stat, stat_of(process.pid));
   return stat && stat->start_time == process.start_time && stat->state != 'Z' && stat->state != 'X';
+}
+
+Result<UniqueFd> open_process(const ProcessIdentity& process) {
+  KVFERRY_ASSIGN_OR_RETURN(const bool alive, is_alive(process));
+  if (!alive) {
+    return UniqueFd{};
+  }
+  UniqueFd opened{static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(process.pid), 0U))};
+  if (!opened) {
+    return errno == ESRCH ? Result<UniqueFd>{UniqueFd{}}
+                          : system_error("process " + std::to_string(process.pid), errno);
+  }
+  // It may have ended before it was opened, and its pid may be another's.
+  KVFERRY_ASSIGN_OR_RETURN(const bool still_alive, is_alive(process));
+  return still_alive ? std::move(opened) : UniqueFd{};
 }
 
 }  // namespace kvferry::exchange

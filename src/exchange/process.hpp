@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/unique_fd.hpp"
 #include "kvferry/base/result.hpp"
 
 namespace kvferry::exchange {
@@ -33,6 +34,13 @@ struct ProcessStat {
 
 /// Whether the process runs on this machine, in this boot of it. A zombie does not: its memory is
 /// gone.
-[[nodiscard]] bool is_alive(const ProcessIdentity& process);
+///
+/// Errors: kBusy when it cannot be asked for want of descriptors.
+[[nodiscard]] Result<bool> is_alive(const ProcessIdentity& process);
+
+/// Opens a descriptor that is readable once the process has ended; none when it has already.
+///
+/// Errors: kBusy as is_alive(); kUnavailable when the system has no such descriptors.
+[[nodiscard]] Result<UniqueFd> open_process(const ProcessIdentity& process);
 
 }  // namespace kvferry::exchange

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exchange/record.hpp"
 
+#include <sys/stat.h>
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <nlohmann/json.hpp>
-#include <optional>
+#include <utility>
 
+#include "base/files.hpp"
+#include "exchange/files.hpp"
 #include "kvferry/base/try.hpp"
 
 namespace kvferry::exchange {
@@ -17,6 +21,7 @@ using Json = nlohmann::json;
 
 constexpr std::uint64_t kRecordVersion = 1;
 constexpr std::size_t kFormatNameMax = 8;
+constexpr std::string_view kRecordSuffix{".json"};
 
 Error corrupt(const std::string& field, const std::string& what) {
   return Error{ErrorCode::kCorrupt, field + ": " + what};
@@ -148,6 +153,41 @@ Result<StoredRecord> decode_record(std::string_view text) {
   KVFERRY_ASSIGN_OR_RETURN(record.owner, decode_owner(object));
   KVFERRY_ASSIGN_OR_RETURN(record.formats, decode_formats(object));
   return record;
+}
+
+std::string record_file(std::string_view name) { return std::string{name}.append(kRecordSuffix); }
+
+std::optional<std::string_view> name_of_record(std::string_view file) {
+  if (!file.ends_with(kRecordSuffix)) {
+    return std::nullopt;
+  }
+  file.remove_suffix(kRecordSuffix.size());
+  return validate_name(file) ? std::optional{file} : std::nullopt;
+}
+
+Result<FileRecord> read_record(int directory, std::string_view name, std::size_t bytes_max) {
+  const std::string file_name = record_file(name);
+  KVFERRY_ASSIGN_OR_RETURN(const UniqueFd file, open_file(directory, file_name));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) {
+    return system_error(file_name, errno);
+  }
+  Result<std::string> text = read_all(file, bytes_max);
+  if (!text) {
+    return std::move(text).error().with_context(file_name);
+  }
+  Result<StoredRecord> stored = decode_record(*text);
+  if (!stored) {
+    return std::move(stored).error().with_context(file_name);
+  }
+  if (stored->worker.name != name) {
+    return Error{ErrorCode::kCorrupt, file_name + ": name: is the record of another worker"};
+  }
+  const std::chrono::system_clock::duration written =
+      std::chrono::seconds{status.st_mtim.tv_sec} +
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::chrono::nanoseconds{status.st_mtim.tv_nsec});
+  return FileRecord{*std::move(stored), std::chrono::system_clock::time_point{written}};
 }
 
 }  // namespace kvferry::exchange

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,5 +52,24 @@ struct StoredRecord {
 ///
 /// Errors: kCorrupt naming the first field that is missing or not what it should be.
 [[nodiscard]] Result<StoredRecord> decode_record(std::string_view text);
+
+/// NAME.json.
+[[nodiscard]] std::string record_file(std::string_view name);
+
+/// NAME, when `file` is NAME.json; nothing for any other file.
+[[nodiscard]] std::optional<std::string_view> name_of_record(std::string_view file);
+
+/// A record as it lies in the directory.
+struct FileRecord {
+  StoredRecord stored;
+  std::chrono::system_clock::time_point written;
+};
+
+/// Reads the record of worker `name` below `directory`.
+///
+/// Errors: kCorrupt when it is none, larger than `bytes_max`, or another worker's; kRefused when it
+///         is no regular file; kBusy; kUnavailable.
+[[nodiscard]] Result<FileRecord> read_record(int directory, std::string_view name,
+                                             std::size_t bytes_max);
 
 }  // namespace kvferry::exchange

@@ -11,11 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "base/files.hpp"
 #include "kvferry/testing/matchers.hpp"
 #include "kvferry/testing/temporary_directory.hpp"
 
@@ -96,28 +96,24 @@ TEST(PrivateDirectory, IsRefusedThroughASymbolicLink) {
   EXPECT_TRUE(open_private_directory(below(base, "real/")));
 }
 
-TEST(PrivateDirectory, IsRefusedWhenItIsAFile) {
+TEST(PrivateDirectory, IsFoundOnlyWhereItIs) {
   const TemporaryDirectory base;
-  write_text(below(base, "file"), "x");
-  const auto result = open_private_directory(below(base, "file"));
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().code, ErrorCode::kRefused);
-}
-
-TEST(OpenFile, OpensOnlyRegularFiles) {
-  const TemporaryDirectory base;
-  const UniqueFd directory = *open_private_directory(base.path());
-  write_text(below(base, "file"), "text");
-  ASSERT_EQ(::symlink("file", below(base, "link").c_str()), 0);
-  ASSERT_EQ(::mkfifo(below(base, "pipe").c_str(), 0600), 0);
-  ASSERT_EQ(::mkdir(below(base, "directory").c_str(), 0700), 0);
-  EXPECT_TRUE(open_file(directory.get(), "file"));
-  for (const char* name : {"link", "pipe", "directory"}) {
-    const auto result = open_file(directory.get(), name);
-    ASSERT_FALSE(result) << name;
-    EXPECT_EQ(result.error().code, ErrorCode::kRefused) << name;
+  for (const char* name : {"new", "new//"}) {
+    const auto none = find_private_directory(below(base, name));
+    ASSERT_TRUE(none) << none.error().message;
+    EXPECT_FALSE(*none);
   }
-  EXPECT_THAT(open_file(directory.get(), "none"), FailsWith(ErrorCode::kUnavailable, ""));
+  EXPECT_EQ(::access(below(base, "new").c_str(), F_OK), -1) << "is not made";
+  EXPECT_FALSE(*find_private_directory("kvferry-that-is-not-there"));
+  EXPECT_THAT(find_private_directory(below(base, "none/new")),
+              FailsWith(ErrorCode::kUnavailable, "none/new: No such file"));
+  EXPECT_THAT(find_private_directory(""), FailsWith(ErrorCode::kUnavailable, "No such file"));
+  ASSERT_TRUE(open_private_directory(below(base, "new")));
+  EXPECT_TRUE(*find_private_directory(below(base, "new")));
+  ASSERT_EQ(::symlink("none", below(base, "link").c_str()), 0);
+  EXPECT_THAT(find_private_directory(below(base, "link")), FailsWith(ErrorCode::kRefused, "link"));
+  ASSERT_EQ(::chmod(below(base, "new").c_str(), 0720), 0);
+  EXPECT_THAT(find_private_directory(below(base, "new")), FailsWith(ErrorCode::kRefused, "write"));
 }
 
 TEST(ReadAll, ReadsUpToItsLimitAndNotOneByteMore) {
@@ -170,12 +166,6 @@ TEST(LockDirectory, ExcludesByKindUntilItIsClosed) {
   const auto second = lock_directory(directory.get(), Lock::kShared, kOver);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kDeadline);
-}
-
-TEST(SystemError, IsRefusedOnlyWhereSomethingLiesInTheWay) {
-  EXPECT_EQ(system_error("x", ELOOP).code, ErrorCode::kRefused);
-  EXPECT_EQ(system_error("x", EACCES).code, ErrorCode::kUnavailable);
-  EXPECT_EQ(system_error("x", ENOENT).message, "x: No such file or directory");
 }
 
 }  // namespace

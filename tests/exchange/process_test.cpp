@@ -5,6 +5,7 @@
 #include "exchange/process.hpp"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,20 +42,20 @@ TEST(ProcessIdentity, OfThisProcessIsAlive) {
   ASSERT_TRUE(own);
   EXPECT_EQ(own->pid, static_cast<std::uint64_t>(::getpid()));
   EXPECT_EQ(own->boot_id.size(), 36U);
-  EXPECT_TRUE(is_alive(*own));
+  EXPECT_TRUE(*is_alive(*own));
 }
 
 TEST(ProcessIdentity, IsDeadWhenAnyPartDiffers) {
   const ProcessIdentity own = *own_process();
   ProcessIdentity other = own;
   other.start_time += 1;
-  EXPECT_FALSE(is_alive(other)) << "a later process with this pid";
+  EXPECT_FALSE(*is_alive(other)) << "a later process with this pid";
   other = own;
   other.boot_id = "00000000-0000-0000-0000-000000000000";
-  EXPECT_FALSE(is_alive(other)) << "an earlier boot";
+  EXPECT_FALSE(*is_alive(other)) << "an earlier boot";
   other = own;
   other.pid = ~std::uint64_t{0};
-  EXPECT_FALSE(is_alive(other)) << "no such process";
+  EXPECT_FALSE(*is_alive(other)) << "no such process";
 }
 
 TEST(ProcessIdentity, OfAProcessThatEndedIsDeadEvenBeforeAnybodyWaitedForIt) {
@@ -73,17 +74,23 @@ TEST(ProcessIdentity, OfAProcessThatEndedIsDeadEvenBeforeAnybodyWaitedForIt) {
   identity.pid = static_cast<std::uint64_t>(child);
   // The start time of a child is not known from outside this unit: find it by asking.
   const std::uint64_t first = identity.start_time;
-  while (!is_alive(identity) && identity.start_time < first + 100'000) {
+  while (!*is_alive(identity) && identity.start_time < first + 100'000) {
     ++identity.start_time;
   }
-  EXPECT_TRUE(is_alive(identity));
+  EXPECT_TRUE(*is_alive(identity));
+  const UniqueFd process = *open_process(identity);
+  ASSERT_TRUE(process);
+  pollfd end{process.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&end, 1, 0), 0) << "runs";
 
   ::close(pipe_ends[1]);
   siginfo_t info{};
   ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);
-  EXPECT_FALSE(is_alive(identity)) << "a zombie";
+  EXPECT_FALSE(*is_alive(identity)) << "a zombie";
+  EXPECT_EQ(::poll(&end, 1, 0), 1);
+  EXPECT_FALSE(*open_process(identity));
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-  EXPECT_FALSE(is_alive(identity)) << "gone";
+  EXPECT_FALSE(*is_alive(identity)) << "gone";
 }
 
 }  // namespace

@@ -111,5 +111,13 @@ TEST(Record, FormatNamesAreShortLowerCaseAndNotTheRecordsSuffix) {
   }
 }
 
+TEST(Record, IsNamedByItsFile) {
+  EXPECT_EQ(record_file("prefill 0"), "prefill 0.json");
+  EXPECT_EQ(name_of_record("prefill 0.json"), "prefill 0");
+  for (const char* other : {"", "json", ".json", "w.a", "w.json.a", "a.b.json", ".tmp-w.json"}) {
+    EXPECT_EQ(name_of_record(other), std::nullopt) << other;
+  }
+}
+
 }  // namespace
 }  // namespace kvferry::exchange

@@ -29,11 +29,19 @@ class DirectoryExchange final : public Exchange {
   ///         write; kUnavailable when it cannot be opened or made.
   [[nodiscard]] static Result<std::unique_ptr<DirectoryExchange>> create(
       std::string_view path, const DirectoryLimits& limits = DirectoryLimits{});
+
+  /// Opens `path` as create() does, but makes nothing.
+  ///
+  /// Shape:  null when it is missing and its parents are there: nobody has published yet.
+  /// Errors: as of create().
+  [[nodiscard]] static Result<std::unique_ptr<DirectoryExchange>> find(
+      std::string_view path, const DirectoryLimits& limits = DirectoryLimits{});
   ~DirectoryExchange() override;
 
   Result<void> publish(const Publication& publication, TimePoint deadline) override;
   [[nodiscard]] Result<Listing> list(TimePoint deadline) override;
   [[nodiscard]] Result<FetchedWorker> fetch(std::string_view name, TimePoint deadline) override;
+  [[nodiscard]] Result<std::unique_ptr<Watch>> watch() override;
   Result<void> withdraw(std::string_view name, Epoch epoch, TimePoint deadline) override;
 
  private:
