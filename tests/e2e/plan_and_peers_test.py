@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: plan and peers print what the documents say, and end with the code that they say, quickly,
-whatever they are given. Method: runs the built tool, given as the only argument, with good and bad
-command lines; what a list of runs holds is plan_model.py's."""
+whatever they are given; watching peers misses no change. Method: runs the built tool, given as the
+only argument, with good and bad command lines, and beside workers that are killed; what a list of
+runs holds is plan_model.py's."""
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
 import unittest
+
+from workers import Tool
 
 TOOL = sys.argv.pop(1)
 VECTORS = pathlib.Path(__file__).resolve().parents[2] / "vectors"
@@ -139,6 +143,12 @@ class Peers(unittest.TestCase):
         result = run("peers", KVFERRY_EXCHANGE=self.exchange)
         self.assertEqual((result.returncode, result.stdout), (0, "nobody\n"))
 
+    def test_an_exchange_that_is_not_there_is_nobody_and_is_not_made(self):
+        exchange = f"dir:{self.path}/new"
+        result = run("peers", "--json", "--exchange", exchange)
+        self.assertEqual((result.returncode, json.loads(result.stdout)), (0, []))
+        self.assertEqual(list(self.path.iterdir()), [])
+
     def test_a_dead_worker_is_shown_as_one_and_strangers_are_reported(self):
         (self.path / "gone.json").write_text(json.dumps(RECORD))
         (self.path / "gone.a").write_bytes(b"abc")  # no message, but the record's bytes
@@ -151,10 +161,12 @@ class Peers(unittest.TestCase):
             self.assertEqual(peer[field], RECORD[field])
         self.assertEqual((peer["alive"], peer["formats"], peer["layouts"]), (False, ["a"], []))
         self.assertIn("at ", peer["error"])
+        self.assertIn(peer["age_seconds"], range(0, DEADLINE_S))
         shown = run("peers", "--exchange", self.exchange).stdout.splitlines()
         self.assertEqual(shown[0].split(), ["name", "state", "worker", "agent", "epoch",
                                             "generation", "age", "layouts"])
         self.assertEqual(shown[1].split()[:3], ["gone", "dead", RECORD["worker_id"]])
+        self.assertIn("  00010203  3           ", shown[1])
 
     def test_an_entry_whose_files_disagree_is_shown_with_the_reason(self):
         (self.path / "gone.json").write_text(json.dumps(RECORD))
@@ -170,6 +182,97 @@ class Peers(unittest.TestCase):
         result = run("peers", "--exchange", self.exchange)
         self.assertEqual(result.returncode, 4)
         self.assertIn("group or others may write", result.stderr)
+
+
+class Watching(unittest.TestCase):
+    """peers --watch, beside workers that come, are killed and go."""
+
+    def setUp(self):
+        self.tool = Tool(TOOL)
+        self.addCleanup(self.tool.directory.cleanup)
+        self.watching = []
+
+    def tearDown(self):
+        for process in self.watching:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        for name in list(self.tool.workers):
+            self.tool.end(name)
+
+    def watch(self, *words):
+        command = [TOOL, "peers", "--watch", "--exchange", self.tool.exchange, *words]
+        self.watching.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return self.watching[-1]
+
+    def start(self, name):
+        return self.tool.start(name, "--num-blocks", "1", "--geometry", "llama-3.1-8b")
+
+    def test_tells_who_came_was_killed_and_went_until_it_is_interrupted(self):
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(ending):
+                peers = self.watch("--json")
+                self.assertEqual(json.loads(peers.stdout.readline()), [])
+                self.start("a")
+                self.expect(peers, {"a": True})
+                killed = self.start("b")
+                self.expect(peers, {"a": True, "b": True})
+                killed.kill()
+                self.expect(peers, {"a": True, "b": False})
+                self.assertEqual(self.tool.end("a"), 0)
+                self.expect(peers, {"b": False})
+                self.tool.end("b")
+                for file in pathlib.Path(self.tool.exchange[4:]).iterdir():
+                    file.unlink()
+                self.expect(peers, {})
+                peers.send_signal(ending)
+                self.assertEqual(peers.wait(timeout=DEADLINE_S), 0)
+
+    def expect(self, peers, alive):
+        """Reads listings until one has exactly these workers."""
+        seen = None
+        while seen != alive:
+            seen = {peer["name"]: peer["alive"] for peer in json.loads(peers.stdout.readline())}
+
+    def test_prints_tables_for_people_with_a_line_between(self):
+        peers = self.watch()
+        self.assertEqual(peers.stdout.readline(), "nobody\n")
+        self.start("a")
+        self.assertEqual(peers.stdout.readline(), "\n")
+        self.assertEqual(peers.stdout.readline().split()[:2], ["name", "state"])
+        self.assertEqual(peers.stdout.readline().split()[:2], ["a", "alive"])
+
+    def test_ends_when_nobody_reads_or_the_exchange_is_removed(self):
+        peers = self.watch("--json")
+        peers.stdout.readline()
+        peers.stdout.close()
+        self.assertEqual(peers.wait(timeout=DEADLINE_S), 0)
+        peers = self.watch("--json")
+        peers.stdout.readline()
+        os.rmdir(self.tool.exchange[4:])
+        self.assertEqual(json.loads(peers.stdout.readline())["error"]["code"], "Unavailable")
+        self.assertEqual(peers.wait(timeout=DEADLINE_S), 4)
+
+    def test_a_worker_leaves_nothing_behind_though_its_record_was_taken_away(self):
+        self.start("a")
+        folder = pathlib.Path(self.tool.exchange[4:])
+        (folder / "a.json").unlink()
+        self.assertEqual(self.tool.end("a"), 0)
+        self.assertEqual(list(folder.iterdir()), [])
+
+
+class CommandLine(unittest.TestCase):
+    def test_help_does_not_hide_that_there_is_no_such_command(self):
+        result = run("bogus", "--help")
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertIn("unknown word: bogus", result.stderr)
+
+    def test_a_level_of_logging_that_is_none_is_told_once(self):
+        result = run("version", KVFERRY_LOG="bogus")
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(result.stderr,
+                         'kvferry: KVFERRY_LOG: "bogus" is not debug, info, warn or error\n')
+        self.assertEqual(run("version", KVFERRY_LOG="debug").stderr, "")
 
 
 if __name__ == "__main__":

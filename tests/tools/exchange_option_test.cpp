@@ -47,6 +47,19 @@ TEST_F(ExchangeOption, OpensTheDirectoryThatIsNamed) {
   std::filesystem::remove_all(base);
 }
 
+TEST_F(ExchangeOption, FindsADirectoryWithoutMakingIt) {
+  const std::string base = testing::TempDir() + "kvferry-find-" + std::to_string(::getpid());
+  const auto nobody = find_exchange("dir:" + base);
+  ASSERT_TRUE(nobody) << nobody.error().message;
+  EXPECT_EQ(*nobody, nullptr);
+  EXPECT_FALSE(std::filesystem::exists(base));
+  ASSERT_TRUE(open_exchange("dir:" + base));
+  EXPECT_NE(*find_exchange("dir:" + base), nullptr);
+  std::filesystem::remove_all(base);
+  EXPECT_THAT(find_exchange("dir:/no/such/parent"), EndsWith(4, "/no/such/parent"));
+  EXPECT_THAT(find_exchange("/tmp/x"), EndsWith(2, "is not dir:PATH"));
+}
+
 TEST_F(ExchangeOption, RefusesWhatIsNoExchange) {
   for (const char* text : {"dir:", "/tmp/x", "dir", "file:/tmp/x"}) {
     EXPECT_THAT(open_exchange(text), EndsWith(2, "is not dir:PATH")) << text;

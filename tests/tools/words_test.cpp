@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "outcome_matchers.hpp"
 
 namespace kvferry::tool {
@@ -31,6 +33,23 @@ TEST(ParseNumber, ReadsDigitsUpTo64Bits) {
               EndsWith(3, "n: 18446744073709551616 is above 18446744073709551615"));
   for (const char* text : {"", "-1", "+1", " 1", "1 ", "0x10", "1e3", "1.0", "a"}) {
     EXPECT_THAT(parse_number("n", text), EndsWith(2, "is not a number")) << text;
+  }
+}
+
+TEST(ParseDuration, ReadsFourUnitsUpToAYear) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(*parse_duration("d", "0s"), 0s);
+  EXPECT_EQ(*parse_duration("d", "250us"), 250us);
+  EXPECT_EQ(*parse_duration("d", "500ms"), 500ms);
+  EXPECT_EQ(*parse_duration("d", "30s"), 30s);
+  EXPECT_EQ(*parse_duration("d", "2m"), 2min);
+  EXPECT_EQ(*parse_duration("d", "525600m"), 365 * 24h);
+  EXPECT_THAT(parse_duration("d", "525601m"), EndsWith(3, "d: '525601m' is more than a year"));
+  EXPECT_THAT(parse_duration("d", "31536001s"), EndsWith(3, "is more than a year"));
+  EXPECT_THAT(parse_duration("d", "31536000000001us"), EndsWith(3, "is more than a year"));
+  EXPECT_THAT(parse_duration("d", "18446744073709551616s"), EndsWith(3, "is above"));
+  for (const char* text : {"", "s", "ms", "m", "5", "5h", "5M", "-1s", "1.5s", "5 s", "5sm"}) {
+    EXPECT_THAT(parse_duration("d", text), EndsWith(2, "")) << text;
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli_commands.hpp"
 #include "commands.hpp"
+#include "logging.hpp"
 #include "output.hpp"
 
 namespace kvferry::tool {
@@ -65,6 +66,9 @@ void add_plan(CLI::App& command, PlanOptions& options) {
 void add_peers(CLI::App& command, PeersOptions& options) {
   command.description("Says which workers there are.");
   add_exchange(command, options.exchange);
+  command.add_flag("--watch", options.watch,
+                   "Say so again at each change, until SIGINT or SIGTERM; with --json a document a "
+                   "line");
   add_json(command, options.json);
   command.footer("Example: kvferry peers --exchange dir:/tmp/exchange");
 }
@@ -86,11 +90,11 @@ void add_version(CLI::App& command, VersionOptions& options) {
 }
 
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
-  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
-    return app.exit(error);  // --help.
-  }
   // A word that is no command is left over; that one was missing is then only what follows from it.
   const std::vector<std::string> unknown = app.remaining();
+  if (unknown.empty() && error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    return app.exit(error);  // --help.
+  }
   std::cerr << "kvferry: " << (unknown.empty() ? error.what() : "unknown word: " + unknown.front())
             << "\nkvferry: see kvferry --help\n";
   return kExitUsage;
@@ -99,6 +103,7 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int run_command_line(int argc, const char* const* argv) {
+  set_up_logging();
   CLI::App app{"Says where KV-cache blocks lie, tells other workers, and moves the blocks.",
                "kvferry"};
   app.require_subcommand(1);

@@ -56,10 +56,11 @@ int run_plan(const PlanOptions& options);
 /// An empty exchange is the default one.
 struct PeersOptions {
   std::string exchange{};
+  bool watch{false};  ///< until SIGINT or SIGTERM
   bool json{false};
 };
 
-/// Says which workers there are.
+/// Says which workers there are, once or at each change.
 int run_peers(const PeersOptions& options);
 
 struct WorkerOptions {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interruption.hpp"
 
+#include <sys/eventfd.h>
+
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 
 namespace kvferry::tool {
@@ -9,12 +12,19 @@ namespace {
 
 // A signal handler can reach nothing but what is global.
 std::atomic<bool> signal_came{false};
+std::atomic<int> signal_event{-1};
 
-void note_signal(int /*signal*/) { signal_came.store(true); }
+void note_signal(int /*signal*/) {
+  signal_came.store(true);
+  const int error_number = errno;
+  ::eventfd_write(signal_event.load(), 1);
+  errno = error_number;
+}
 
 }  // namespace
 
 void catch_interruption() {
+  signal_event.store(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   struct sigaction action {};
   action.sa_handler = note_signal;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
@@ -24,5 +34,7 @@ void catch_interruption() {
 }
 
 bool interrupted() noexcept { return signal_came.load(); }
+
+int interruption_fd() noexcept { return signal_event.load(); }
 
 }  // namespace kvferry::tool

@@ -10,4 +10,7 @@ void catch_interruption();
 /// Whether such a signal came.
 [[nodiscard]] bool interrupted() noexcept;
 
+/// A descriptor that is readable from the moment such a signal came, for poll().
+[[nodiscard]] int interruption_fd() noexcept;
+
 }  // namespace kvferry::tool

@@ -14,6 +14,7 @@
 #include "kvferry/base/try.hpp"
 #include "kvferry/testing/fault.hpp"
 #include "kvferry/testing/pattern.hpp"
+#include "logging.hpp"
 #include "spec.hpp"
 
 namespace kvferry::tool {
@@ -62,19 +63,6 @@ Result<void> fill_layout(const transfer::PhysicalLayout& layout, const std::stri
     std::memset(memory->bytes().data(), 0, memory->bytes().size());
   }
   return {};
-}
-
-void log_to_stderr(LogLevel level, std::string_view message) {
-  constexpr std::string_view kNames[] = {"debug", "info", "warn", "error"};
-  const std::string_view name = kNames[static_cast<std::size_t>(level)];
-  const char* const wanted = std::getenv("KVFERRY_LOG");
-  std::size_t least = static_cast<std::size_t>(LogLevel::kWarn);
-  for (std::size_t i = 0; wanted != nullptr && i < std::size(kNames); ++i) {
-    least = kNames[i] == wanted ? i : least;
-  }
-  if (static_cast<std::size_t>(level) >= least) {
-    fmt::print(stderr, "kvferry: {}: {}\n", name, message);
-  }
 }
 
 }  // namespace

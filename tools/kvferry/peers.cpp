@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -11,6 +14,7 @@
 
 #include "commands.hpp"
 #include "exchange_option.hpp"
+#include "interruption.hpp"
 #include "kvferry/base/try.hpp"
 #include "outcome.hpp"
 #include "output.hpp"
@@ -123,7 +127,7 @@ void print_peers_json(const std::vector<Peer>& peers) {
                                {"formats", peer.found.formats},
                                {"layouts", peer.layouts},
                                {"agent", peer.agent},
-                               {"age_s", age_of(peer).count()}};
+                               {"age_seconds", age_of(peer).count()}};
     if (!peer.error.empty()) {
       row["error"] = peer.error;
     }
@@ -149,17 +153,60 @@ void print_peers_text(const std::vector<Peer>& peers) {
   print(table.to_string());
 }
 
+void print_peers(const std::vector<Peer>& peers, bool json) {
+  json ? print_peers_json(peers) : print_peers_text(peers);
+}
+
 Outcome<int> show_peers(const PeersOptions& options) {
-  KVFERRY_ASSIGN_OR_RETURN(const auto exchange, open_exchange(options.exchange));
-  KVFERRY_ASSIGN_OR_RETURN(const std::vector<Peer> peers, find_peers(*exchange));
-  options.json ? print_peers_json(peers) : print_peers_text(peers);
+  KVFERRY_ASSIGN_OR_RETURN(const auto exchange, find_exchange(options.exchange));
+  std::vector<Peer> peers;
+  if (exchange) {
+    KVFERRY_ASSIGN_OR_RETURN(peers, find_peers(*exchange));
+  }
+  print_peers(peers, options.json);
   return kExitYes;
+}
+
+/// Waits until something changes. False when that is of no use any more: a signal came, or nobody
+/// reads what is printed.
+Outcome<bool> wait_for_change(exchange::Watch& watch) {
+  constexpr int kForEver = -1;
+  while (true) {
+    std::array<pollfd, 3> ready{
+        {{watch.event_fd(), POLLIN, 0}, {interruption_fd(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
+    const int count = ::poll(ready.data(), ready.size(), kForEver);
+    if (interrupted() || (count > 0 && ready[2].revents != 0)) {
+      return false;
+    }
+    KVFERRY_ASSIGN_OR_RETURN(const exchange::Changes changes, watch.wait(TimePoint::min()));
+    if (!changes.empty()) {
+      return true;
+    }
+  }
+}
+
+Outcome<int> watch_peers(const PeersOptions& options) {
+  catch_interruption();
+  KVFERRY_ASSIGN_OR_RETURN(const auto exchange, open_exchange(options.exchange));
+  KVFERRY_ASSIGN_OR_RETURN(const auto watch, exchange->watch());
+  while (true) {
+    KVFERRY_ASSIGN_OR_RETURN(const std::vector<Peer> peers, find_peers(*exchange));
+    print_peers(peers, options.json);
+    if (!flush_output()) {
+      return kExitUnavailable;
+    }
+    KVFERRY_ASSIGN_OR_RETURN(const bool changed, wait_for_change(*watch));
+    if (!changed) {
+      return kExitYes;
+    }
+    print(options.json ? "" : "\n");
+  }
 }
 
 }  // namespace
 
 int run_peers(const PeersOptions& options) {
-  const Outcome<int> done = show_peers(options);
+  const Outcome<int> done = options.watch ? watch_peers(options) : show_peers(options);
   return done ? *done : fail(done.error(), options.json);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "words.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <limits>
@@ -74,18 +76,27 @@ Outcome<std::uint64_t> parse_number(std::string_view field, std::string_view tex
 }
 
 Outcome<Duration> parse_duration(std::string_view field, std::string_view text) {
-  constexpr std::uint64_t kYearMs = std::uint64_t{365} * 24 * 3600 * 1000;
-  const bool milliseconds = text.ends_with("ms");
-  if (!milliseconds && !text.ends_with("s")) {
-    return usage(std::string{field} + ": " + quoted(text) + " is not a number and s or ms");
+  struct Unit {
+    std::string_view name;
+    Duration length;
+  };
+  // The longer names first: "5ms" also ends with "s".
+  constexpr std::array<Unit, 4> kUnits{{{"us", std::chrono::microseconds{1}},
+                                        {"ms", std::chrono::milliseconds{1}},
+                                        {"s", std::chrono::seconds{1}},
+                                        {"m", std::chrono::minutes{1}}}};
+  const auto unit =
+      std::ranges::find_if(kUnits, [=](const Unit& one) { return text.ends_with(one.name); });
+  if (unit == kUnits.end()) {
+    return usage(std::string{field} + ": " + quoted(text) + " is not a number and us, ms, s or m");
   }
-  text.remove_suffix(milliseconds ? 2 : 1);
-  KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t number, parse_number(field, text));
-  const std::uint64_t unit = milliseconds ? 1 : 1000;
-  if (number > kYearMs / unit) {
+  const std::string_view digits = text.substr(0, text.size() - unit->name.size());
+  KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t number, parse_number(field, digits));
+  constexpr Duration kYear = std::chrono::hours{365 * 24};
+  if (number > static_cast<std::uint64_t>(kYear / unit->length)) {
     return invalid(std::string{field} + ": " + quoted(text) + " is more than a year");
   }
-  return Duration{std::chrono::milliseconds{number * unit}};
+  return unit->length * static_cast<Duration::rep>(number);
 }
 
 Outcome<layout::InnerShape> parse_order(std::string_view text) {

@@ -25,7 +25,7 @@ namespace kvferry::tool {
 /// Errors: usage for anything but digits; invalid for more than 64 bits.
 [[nodiscard]] Outcome<std::uint64_t> parse_number(std::string_view field, std::string_view text);
 
-/// A time: digits and `ms` or `s`.
+/// A time: digits and `us`, `ms`, `s` or `m`, for minutes.
 ///
 /// Errors: usage; invalid for more than a year.
 [[nodiscard]] Outcome<Duration> parse_duration(std::string_view field, std::string_view text);
