@@ -14,9 +14,11 @@ test:  ## all tests
 	scripts/build.sh release
 	scripts/run_tests.py
 
-# On one processor: two of a shared machine can differ by more than the bars allow.
-bench: setup  ## speed beside memcpy's
-	taskset -c 0 build/bin/kvferry bench
+# On one processor: two of a shared machine can differ by more than the bars allow. Without cargo
+# suite wire has nothing to compare with, and says that it was skipped.
+bench: setup  ## speed beside memcpy's and the original's
+	-scripts/build_rust.sh
+	taskset -c 0 build/bin/kvferry bench --rust build/rust/target/release/wire-original
 
 check:  ## format, style, layers, clang-tidy
 	scripts/bootstrap.sh --check

@@ -2,23 +2,9 @@
 #include "measure.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 
 namespace kvferry::bench {
-namespace {
-
-double seconds_of(const std::function<void()>& work, int repetitions) {
-  const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < repetitions; ++i) {
-    work();
-  }
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-  return taken.count() / repetitions;
-}
-
-}  // namespace
-
 Spread spread_of(std::vector<double> figures) {
   std::sort(figures.begin(), figures.end());
   const auto at = [&figures](std::size_t quarter) {
@@ -27,20 +13,27 @@ Spread spread_of(std::vector<double> figures) {
   return {figures.front(), at(1), at(2), at(3), figures.back()};
 }
 
-CaseResult measure(const Work& work, const MeasureOptions& options) {
+CaseResult measure(const TimedWork& work, int rounds) {
   std::vector<double> ours;
   std::vector<double> ratios;
-  static_cast<void>(seconds_of(work.baseline, options.repetitions));
-  static_cast<void>(seconds_of(work.ours, options.repetitions));
-  for (int round = 0; round < options.rounds; ++round) {
-    const double theirs = seconds_of(work.baseline, options.repetitions);
-    ours.push_back(seconds_of(work.ours, options.repetitions));
+  static_cast<void>(work.baseline());
+  static_cast<void>(work.ours());
+  for (int round = 0; round < rounds; ++round) {
+    const double theirs = work.baseline();
+    ours.push_back(work.ours());
     ratios.push_back(theirs / ours.back());
   }
   CaseResult result;
   result.seconds = spread_of(std::move(ours));
   result.ratio = spread_of(std::move(ratios));
   return result;
+}
+
+CaseResult measure(const Work& work, const MeasureOptions& options) {
+  const int repetitions = options.repetitions;
+  return measure(TimedWork{[&] { return seconds_of(work.ours, repetitions); },
+                           [&] { return seconds_of(work.baseline, repetitions); }},
+                 options.rounds);
 }
 
 void set_rates(CaseResult& result) {

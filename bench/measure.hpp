@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -20,6 +21,9 @@ struct Spread {
 /// Of at least one figure.
 [[nodiscard]] Spread spread_of(std::vector<double> figures);
 
+/// What tells most about a case: bytes in a time, or the time of one repetition.
+enum class Figure : std::uint8_t { kRate, kTime };
+
 /// One line of a report: kvferry's way beside a baseline, measured in turns in one run.
 struct CaseResult {
   std::string suite;
@@ -32,7 +36,9 @@ struct CaseResult {
   Spread ratio;  ///< baseline's time / kvferry's, round by round
   double bar{0};
   double overhead_us{-1};  ///< per call over the copy itself; -1: not measured
-  bool ok{false};          ///< the bar is met
+  Figure figure{Figure::kRate};
+  std::string skipped;  ///< why it was not measured; empty: it was
+  bool ok{false};       ///< measured, and the bar is met
 };
 
 struct Work {
@@ -45,10 +51,28 @@ struct MeasureOptions {
   int repetitions{1};  ///< of the work in a round; a round shorter than 1 ms measures the clock
 };
 
+/// As Work, when each side has its own way of measuring: the seconds of one repetition in a round.
+struct TimedWork {
+  std::function<double()> ours;
+  std::function<double()> baseline;
+};
+
+/// The seconds of one `work()`, from `repetitions` of it.
+template <class Callable>
+[[nodiscard]] double seconds_of(const Callable& work, int repetitions) {
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < repetitions; ++i) {
+    work();
+  }
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+  return taken.count() / repetitions;
+}
+
 /// Runs both sides in turns, A B A B, after one round that is not counted.
 ///
 /// Shape: fills seconds and ratio, per repetition; the rest is the caller's.
 [[nodiscard]] CaseResult measure(const Work& work, const MeasureOptions& options);
+[[nodiscard]] CaseResult measure(const TimedWork& work, int rounds);
 
 /// Fills in the rates of `result` from its times and bytes.
 void set_rates(CaseResult& result);

@@ -3,7 +3,7 @@
 
 namespace kvferry::bench {
 
-std::vector<std::string_view> suite_names() { return {"shm", "host"}; }
+std::vector<std::string_view> suite_names() { return {"shm", "host", "wire"}; }
 
 Result<std::vector<CaseResult>> run_suite(std::string_view name, const SuiteOptions& options) {
   if (name == "host") {
@@ -12,8 +12,11 @@ Result<std::vector<CaseResult>> run_suite(std::string_view name, const SuiteOpti
   if (name == "shm") {
     return run_shm_suite(options);
   }
+  if (name == "wire") {
+    return run_wire_suite(options);
+  }
   return Error{ErrorCode::kInvalidArgument,
-               "suite \"" + std::string{name} + "\" is none of: host, shm"};
+               "suite \"" + std::string{name} + "\" is none of: host, shm, wire"};
 }
 
 }  // namespace kvferry::bench

@@ -13,6 +13,7 @@ namespace kvferry::bench {
 struct SuiteOptions {
   bool quick{false};             ///< fewer rounds and smaller caches
   std::string socket_directory;  ///< of the agents that a suite needs
+  std::string rust_program;      ///< of suite wire: the original's side; empty: there is none
 };
 
 /// One process, system memory.
@@ -20,6 +21,10 @@ struct SuiteOptions {
 
 /// Two processes, the built-in agent. Forks its peer, so it runs before any thread is started.
 [[nodiscard]] Result<std::vector<CaseResult>> run_shm_suite(const SuiteOptions& options);
+
+/// Packing and unpacking of messages, beside the original's own code in another process. Without
+/// that program every case is there as skipped.
+[[nodiscard]] Result<std::vector<CaseResult>> run_wire_suite(const SuiteOptions& options);
 
 /// The names of all suites, in the order in which they run.
 [[nodiscard]] std::vector<std::string_view> suite_names();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,8 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+
+#include "wire/text.hpp"
 
 // bincode 2 in its standard() configuration: what of it formats A and B need.
 // Source: docs/spec/wire-format.md, section 1.2.
@@ -77,14 +80,18 @@ struct Failure {
 /// "length 8589934592 of 15 left".
 [[nodiscard]] std::string describe(const Failure& failure);
 
-/// Reads one item after the other and never past the end. Each method returns false, and says why
-/// in failure(), when the item is not there as the format wants it; the reader is then done.
+/// Reads one item after the other and never past the end. Each method returns false when the item
+/// is not there as the format wants it; the reader is then done. One that explains says why in
+/// failure(). One that does not is for the common case that nothing is wrong: as it hands nothing
+/// out, its cursor can stay in a register.
 ///
 /// Lifetime: text and blobs point into the bytes given.
-class Reader {
+template <bool kExplains>
+class BasicReader {
  public:
-  explicit Reader(std::span<const std::byte> bytes) noexcept
-      : begin_{bytes.data()}, cursor_{begin_}, end_{begin_ + bytes.size()} {}
+  /// Reads `bytes` from `position` on.
+  explicit BasicReader(std::span<const std::byte> bytes, std::size_t position = 0) noexcept
+      : begin_{bytes.data()}, cursor_{begin_ + position}, end_{begin_ + bytes.size()} {}
 
   [[nodiscard]] std::size_t position() const noexcept {
     return static_cast<std::size_t>(cursor_ - begin_);
@@ -92,35 +99,51 @@ class Reader {
   [[nodiscard]] std::size_t left() const noexcept {
     return static_cast<std::size_t>(end_ - cursor_);
   }
-  [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
+  [[nodiscard]] const Failure& failure() const noexcept requires kExplains { return failure_; }
 
   [[nodiscard]] bool u64(std::uint64_t& value) noexcept { return integer(kMarkerU64, value); }
   [[nodiscard]] bool u32(std::uint32_t& value) noexcept {
     std::uint64_t wide{0};
-    if (!integer(kMarkerU32, wide)) {
+    const bool ok = integer(kMarkerU32, wide);
+    value = static_cast<std::uint32_t>(wide);
+    return ok;
+  }
+  [[nodiscard]] bool u128(std::uint64_t& high, std::uint64_t& low) noexcept {
+    if (cursor_ == end_ || first_byte() != kMarkerU128) {
+      high = 0;
+      return integer(kMarkerU128, low);
+    }
+    if (!bytes_are_there(marker_bytes(kMarkerU128))) {
       return false;
     }
-    value = static_cast<std::uint32_t>(wide);
-    return true;
+    low = load<8>(cursor_ + 1);
+    high = load<8>(cursor_ + 9);
+    return advance(1 + marker_bytes(kMarkerU128));
   }
-  [[nodiscard]] bool u128(std::uint64_t& high, std::uint64_t& low) noexcept;
 
-  /// Passes over one u64, as strictly as reading it.
-  [[nodiscard]] bool skip_u64() noexcept {
-    if (cursor_ != end_ && first_byte() <= kSingleByteMax) [[likely]] {
-      ++cursor_;
-      return true;
+  /// Reads pairs of u64s as long as they have this form: the first with 8 bytes behind its marker,
+  /// the second with `kBytes`. Gives how many there were of `count`; there may be others behind.
+  template <std::size_t kBytes, class Pair>
+  [[nodiscard]] std::size_t wide_pairs(Pair* to, std::size_t count) noexcept {
+    constexpr std::size_t kFirst = 1 + marker_bytes(kMarkerU64);
+    constexpr std::size_t kBoth = kFirst + 1 + kBytes;
+    constexpr std::byte kMarker{kSingleByteMax + std::bit_width(kBytes) - 1};
+    count = std::min(count, left() / kBoth);
+    const std::byte* from = cursor_;
+    std::size_t read{0};
+    for (; read < count && from[0] == std::byte{kMarkerU64} && from[kFirst] == kMarker; ++read) {
+      to[read] = Pair{load<8>(from + 1), load<kBytes>(from + kFirst + 1)};
+      from += kBoth;
     }
-    return marker_fits(kMarkerU64) && with_marker_bytes(first_byte(), [this](auto bytes) {
-             return bytes_are_there(bytes) && advance(1 + bytes);
-           });
+    cursor_ = from;
+    return read;
   }
-
-  /// Passes over `count` u64s as skip_u64() does; `passed` is how many there were.
-  [[nodiscard]] bool skip_u64s(std::size_t count, std::size_t& passed) noexcept;
 
   /// The index of one of `count` variants.
-  [[nodiscard]] bool variant(std::uint32_t count, std::uint32_t& index) noexcept;
+  [[nodiscard]] bool variant(std::uint32_t count, std::uint32_t& index) noexcept {
+    const std::size_t start = position();
+    return u32(index) && (index < count || fail_at(start, Problem::kVariant, index, count));
+  }
 
   /// The tag of an option, which is a raw byte: whether a value follows.
   [[nodiscard]] bool option(bool& there) noexcept {
@@ -136,13 +159,53 @@ class Reader {
 
   /// The number of elements that follow, each of at least `element_bytes_min`.
   [[nodiscard]] bool count(std::size_t element_bytes_min, std::uint64_t limit,
-                           std::size_t& elements) noexcept;
+                           std::size_t& elements) noexcept {
+    const std::size_t start = position();
+    std::uint64_t announced{0};
+    if (!u64(announced)) {
+      return false;
+    }
+    const std::size_t room = left() / element_bytes_min;
+    if (announced > room) {
+      return fail_at(start, Problem::kCount, announced, room);
+    }
+    elements = static_cast<std::size_t>(announced);
+    return announced <= limit || fail_at(start, Problem::kLimit, announced, limit);
+  }
 
-  [[nodiscard]] bool blob(std::uint64_t limit, std::span<const std::byte>& bytes) noexcept;
-  [[nodiscard]] bool text(std::uint64_t limit, std::string_view& characters) noexcept;
+  [[nodiscard]] bool blob(std::uint64_t limit, std::span<const std::byte>& bytes) noexcept {
+    const std::size_t start = position();
+    std::uint64_t length{0};
+    if (!u64(length)) {
+      return false;
+    }
+    if (length > left()) {
+      return fail_at(start, Problem::kLength, length, left());
+    }
+    if (length > limit) {
+      return fail_at(start, Problem::kLimit, length, limit);
+    }
+    bytes = {cursor_, static_cast<std::size_t>(length)};
+    return advance(bytes.size());
+  }
+
+  [[nodiscard]] bool text(std::uint64_t limit, std::string_view& characters) noexcept {
+    const std::size_t start = position();
+    std::span<const std::byte> bytes;
+    if (!blob(limit, bytes)) {
+      return false;
+    }
+    characters = {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    if (!is_utf8(characters)) [[unlikely]] {
+      return fail_at(start, Problem::kText, valid_utf8_prefix(characters), characters.size());
+    }
+    return true;
+  }
 
   /// Whether everything was read.
-  [[nodiscard]] bool finish() noexcept;
+  [[nodiscard]] bool finish() noexcept {
+    return cursor_ == end_ || fail(Problem::kTrailing, left(), 0);
+  }
 
  private:
   [[nodiscard]] std::uint8_t first_byte() const noexcept {
@@ -150,30 +213,24 @@ class Reader {
   }
 
   [[nodiscard]] bool integer(std::uint8_t widest, std::uint64_t& value) noexcept {
-    if (cursor_ != end_ && first_byte() <= kSingleByteMax) [[likely]] {
-      value = first_byte();
-      ++cursor_;
-      return true;
-    }
-    return marker_fits(widest) && with_marker_bytes(first_byte(), [this, &value](auto bytes) {
-             if (!bytes_are_there(bytes)) {
-               return false;
-             }
-             value = load<bytes>(cursor_ + 1);
-             return advance(1 + bytes);
-           });
-  }
-
-  /// Whether there is a marker under the cursor, not wider than `widest`.
-  [[nodiscard]] bool marker_fits(std::uint8_t widest) noexcept {
     if (cursor_ == end_) [[unlikely]] {
       return fail(Problem::kEnd, 1, 0);
     }
-    if (first_byte() > widest) [[unlikely]] {
-      return fail(first_byte() > kMarkerU128 ? Problem::kReserved : Problem::kTooWide, first_byte(),
-                  widest);
+    const std::uint8_t first = first_byte();
+    if (first <= kSingleByteMax) [[likely]] {
+      value = first;
+      return advance(1);
     }
-    return true;
+    if (first > widest) [[unlikely]] {
+      return fail(first > kMarkerU128 ? Problem::kReserved : Problem::kTooWide, first, widest);
+    }
+    return with_marker_bytes(first, [this, &value](auto bytes) {
+      if (!bytes_are_there(bytes)) [[unlikely]] {
+        return false;
+      }
+      value = load<bytes>(cursor_ + 1);
+      return advance(1 + bytes);
+    });
   }
 
   /// Whether `bytes` follow the marker under the cursor.
@@ -189,8 +246,13 @@ class Reader {
   bool fail(Problem problem, std::uint64_t value, std::uint64_t bound) noexcept {
     return fail_at(position(), problem, value, bound);
   }
-  [[gnu::cold]] bool fail_at(std::size_t position, Problem problem, std::uint64_t value,
-                             std::uint64_t bound) noexcept;
+  bool fail_at(std::size_t position, Problem problem, std::uint64_t value,
+               std::uint64_t bound) noexcept {
+    if constexpr (kExplains) {
+      failure_ = Failure{problem, position, value, bound};
+    }
+    return false;
+  }
 
   const std::byte* begin_;
   const std::byte* cursor_;
@@ -198,56 +260,36 @@ class Reader {
   Failure failure_{};
 };
 
-/// Reads a u64 that a Reader has passed over before, and moves `cursor` behind it.
-[[nodiscard]] inline std::uint64_t read_checked_u64(const std::byte*& cursor) noexcept {
-  const auto first = std::to_integer<std::uint8_t>(*cursor);
-  ++cursor;
-  if (first <= kSingleByteMax) {
-    return first;
-  }
-  return with_marker_bytes(first, [&cursor](auto bytes) {
-    const std::uint64_t value = load<bytes>(cursor);
-    cursor += bytes;
-    return value;
-  });
-}
+using Reader = BasicReader<true>;
+using QuickReader = BasicReader<false>;
 
-/// Counts the bytes that a Writer would write.
-class Sizer {
+/// Counts the bytes that a Writer writes at most. What the numbers are is not looked at.
+class Bound {
  public:
-  void u64(std::uint64_t value) noexcept {
-    size_ += 1 + (value > kSingleByteMax ? 2U : 0U) + (value > 0xFFFF ? 2U : 0U) +
-             (value > 0xFFFF'FFFF ? 4U : 0U);
-  }
-  void u128(std::uint64_t high, std::uint64_t low) noexcept {
-    if (high == 0) {
-      u64(low);
-    } else {
-      size_ += 1 + marker_bytes(kMarkerU128);
-    }
-  }
-  void raw(std::span<const std::byte> bytes) noexcept { size_ += bytes.size(); }
+  void u64(std::uint64_t) noexcept { bytes_ += 1 + marker_bytes(kMarkerU64); }
+  void u128(std::uint64_t, std::uint64_t) noexcept { bytes_ += 1 + marker_bytes(kMarkerU128); }
+  void raw(std::span<const std::byte> bytes) noexcept { bytes_ += bytes.size(); }
 
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
  private:
-  std::size_t size_{0};
+  std::size_t bytes_{0};
 };
 
-/// Writes items, each integer in its shortest form, to where a Sizer found that there is room.
+/// Writes items, each integer in its shortest form, to where a Bound found that there is room.
 class Writer {
  public:
   explicit Writer(std::byte* cursor) noexcept : cursor_{cursor} {}
 
   void u64(std::uint64_t value) noexcept {
-    if (value <= kSingleByteMax) {
+    if (value > 0xFFFF'FFFF) {  // First, because most numbers are of regions.
+      marked<8>(kMarkerU64, value);
+    } else if (value <= kSingleByteMax) {
       *cursor_++ = static_cast<std::byte>(value);
     } else if (value <= 0xFFFF) {
-      marked(kMarkerU16, value);
-    } else if (value <= 0xFFFF'FFFF) {
-      marked(kMarkerU32, value);
+      marked<2>(kMarkerU16, value);
     } else {
-      marked(kMarkerU64, value);
+      marked<4>(kMarkerU32, value);
     }
   }
   void u128(std::uint64_t high, std::uint64_t low) noexcept {
@@ -255,9 +297,8 @@ class Writer {
       u64(low);
       return;
     }
-    *cursor_++ = std::byte{kMarkerU128};
-    store(low, 8);
-    store(high, 8);
+    marked<8>(kMarkerU128, low);
+    store<8>(high);
   }
   void raw(std::span<const std::byte> bytes) noexcept {
     if (!bytes.empty()) {
@@ -266,20 +307,18 @@ class Writer {
     }
   }
 
-  [[nodiscard]] const std::byte* cursor() const noexcept { return cursor_; }
+  [[nodiscard]] std::byte* cursor() const noexcept { return cursor_; }
 
  private:
+  template <std::size_t kBytes>
   void marked(std::uint8_t marker, std::uint64_t value) noexcept {
     *cursor_++ = static_cast<std::byte>(marker);
-    store(value, marker_bytes(marker));
+    store<kBytes>(value);
   }
-  void store(std::uint64_t value, std::size_t count) noexcept {
-    switch (count) {
-      case 2: std::memcpy(cursor_, &value, 2); break;
-      case 4: std::memcpy(cursor_, &value, 4); break;
-      default: std::memcpy(cursor_, &value, 8); break;
-    }
-    cursor_ += count;
+  template <std::size_t kBytes>
+  void store(std::uint64_t value) noexcept {
+    std::memcpy(cursor_, &value, kBytes);
+    cursor_ += kBytes;
   }
 
   std::byte* cursor_;

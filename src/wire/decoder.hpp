@@ -20,30 +20,45 @@ struct Stop {
   bincode::Failure failure{};
 };
 
-/// Reads one message of one format. The first pass checks everything and reads all but the regions,
-/// which it counts; the second reads the regions into an array of just the right size.
-template <MessageFormat kFormat>
+/// Reads one message of one format in one pass. Room for the regions is made once, as if all
+/// layouts had as many as the first; if they have more, all are counted, and room is made again.
+template <MessageFormat kFormat, class Reader>
 class Decoder {
  public:
-  Decoder(std::span<const std::byte> bytes, const WireLimits& limits) noexcept
-      : bytes_{bytes}, limits_{limits}, reader_{bytes} {}
+  /// Begins at `position`: 0, or where the layouts are.
+  Decoder(std::span<const std::byte> bytes, const WireLimits& limits,
+          std::size_t position = 0) noexcept
+      : bytes_{bytes}, limits_{limits}, reader_{bytes, position} {}
 
-  /// Reads into `view`, whose arrays are used again.
-  [[nodiscard]] bool decode(MessageView& view) {
+  /// Reads what comes before the layouts, which both formats say alike.
+  [[nodiscard]] bool header(MessageView& view) noexcept {
+    std::uint64_t worker_id{0};
+    const bool ok =
+        at(Field::kWorkerId, reader_.u64(worker_id)) &&
+        at(Field::kWorkerAgentName, reader_.text(limits_.agent_name_bytes, view.nixl_agent_name)) &&
+        at(Field::kBlob, reader_.blob(limits_.nixl_metadata_bytes, view.nixl_metadata));
+    view.worker_id = WorkerId{worker_id};
+    return ok;
+  }
+
+  /// Reads the layouts, which are the rest of the message, into `view`, whose arrays are used
+  /// again.
+  [[nodiscard]] bool layouts(MessageView& view) {
     view.format = kFormat;
-    if (!header(view) || !layouts(&view) || !at(Field::kMessage, reader_.finish())) {
+    if (!read_layouts(&view) || !at(Field::kMessage, reader_.finish())) {
       return false;
     }
-    fill_regions(view);
+    view.regions.resize(regions_total_);
     view.is_ambiguous = view.layouts.empty();
     return true;
   }
 
-  /// Whether there is such a message; allocates nothing.
-  [[nodiscard]] bool check() {
-    MessageView header_only;
-    return header(header_only) && layouts(nullptr) && at(Field::kMessage, reader_.finish());
+  /// Whether there are such layouts; allocates nothing.
+  [[nodiscard]] bool check_layouts() {
+    return read_layouts(nullptr) && at(Field::kMessage, reader_.finish());
   }
+
+  [[nodiscard]] std::size_t position() const noexcept { return reader_.position(); }
 
   /// Where and why it could not be read.
   [[nodiscard]] Stop stop() const noexcept { return {path_, reader_.failure()}; }
@@ -61,29 +76,21 @@ class Decoder {
     return ok;
   }
 
-  bool header(MessageView& view) noexcept {
-    std::uint64_t worker_id{0};
-    const bool ok =
-        at(Field::kWorkerId, reader_.u64(worker_id)) &&
-        at(Field::kWorkerAgentName, reader_.text(limits_.agent_name_bytes, view.nixl_agent_name)) &&
-        at(Field::kBlob, reader_.blob(limits_.nixl_metadata_bytes, view.nixl_metadata));
-    view.worker_id = WorkerId{worker_id};
-    return ok;
-  }
-
   /// Into `view`, if there is one.
-  bool layouts(MessageView* view) {
+  bool read_layouts(MessageView* view) {
+    layouts_position_ = reader_.position();
     std::size_t count{0};
     if (!at(Field::kLayouts, reader_.count(kLayoutBytesMin, limits_.layouts, count))) {
       return false;
     }
     if (view != nullptr) {
-      view->layouts.clear();  // Every layout begins as a new one.
-      view->layouts.resize(count);
+      view->layouts.clear();
+      view->layouts.reserve(count);
     }
+    layouts_ = count;
+    LocalLayoutView passed;
     for (std::size_t i = 0; i < count; ++i) {
-      LocalLayoutView forgotten;
-      if (!layout(view == nullptr ? forgotten : view->layouts[i])) [[unlikely]] {
+      if (!layout(view == nullptr ? passed : view->layouts.emplace_back(), view)) [[unlikely]] {
         path_.layout = i;
         return false;
       }
@@ -91,7 +98,7 @@ class Decoder {
     return true;
   }
 
-  bool layout(LocalLayoutView& layout) noexcept {
+  bool layout(LocalLayoutView& layout, MessageView* view) {
     std::uint64_t high{0};
     std::uint64_t low{0};
     if (!at(Field::kHandle, reader_.u128(high, low))) {
@@ -102,7 +109,7 @@ class Decoder {
       return false;
     }
     return at(Field::kVersion, reader_.u32(layout.version)) && config(layout.layout_config) &&
-           location(layout.location) && nixl_metadata(layout) && skip_regions(layout) &&
+           location(layout.location) && nixl_metadata(layout) && regions(layout, view) &&
            details(layout.layout_type_details);
   }
 
@@ -170,20 +177,72 @@ class Decoder {
     return ok;
   }
 
-  /// Leaves the offset of the first region in the message in `regions_index`, until fill_regions()
-  /// puts the index there.
-  bool skip_regions(LocalLayoutView& layout) noexcept {
-    if (!at(Field::kRegions, reader_.count(format::kRegionBytesMin, limits_.descriptors_per_layout,
-                                           layout.regions_count))) {
+  bool regions(LocalLayoutView& layout, MessageView* view) {
+    std::size_t count{0};
+    if (!at(Field::kRegions,
+            reader_.count(format::kRegionBytesMin, limits_.descriptors_per_layout, count))) {
       return false;
     }
-    layout.regions_index = reader_.position();
-    std::size_t passed{0};
-    if (!reader_.skip_u64s(2 * layout.regions_count, passed)) [[unlikely]] {
-      path_.region = passed / 2;
-      return at(passed % 2 == 0 ? Field::kRegionAddress : Field::kRegionSize, false);
+    regions_total_ += count;
+    if (view == nullptr) {
+      return pass_regions(count);
     }
-    regions_total_ += layout.regions_count;
+    layout.regions_index = regions_total_ - count;
+    layout.regions_count = count;
+    return make_room(view->regions) &&
+           fill(std::span{view->regions}.subspan(layout.regions_index, count));
+  }
+
+  bool pass_regions(std::size_t count) noexcept {
+    Region passed;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!region(passed, i)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  bool fill(std::span<Region> regions) noexcept {
+    for (std::size_t i = 0; i < regions.size(); ++i) {
+      if (!region(regions[i], i)) {
+        return false;
+      }
+      // Most are an address and a size below or above 4 GiB, one like the other.
+      const std::span<Region> more = regions.subspan(i + 1);
+      if (more.empty()) {
+        break;
+      }
+      const std::size_t alike = reader_.template wide_pairs<4>(more.data(), more.size());
+      i += alike != 0 ? alike : reader_.template wide_pairs<8>(more.data(), more.size());
+    }
+    return true;
+  }
+
+  bool region(Region& region, std::size_t index) noexcept {
+    const bool ok = at(Field::kRegionAddress, reader_.u64(region.address)) &&
+                    at(Field::kRegionSize, reader_.u64(region.size_bytes));
+    if (!ok) [[unlikely]] {
+      path_.region = index;
+    }
+    return ok;
+  }
+
+  /// Makes room for the regions so far, and for those of the layouts behind.
+  bool make_room(std::vector<Region>& regions) const {
+    if (regions_total_ <= regions.size()) [[likely]] {
+      return true;
+    }
+    if (regions.empty()) {
+      const std::size_t room = reader_.left() / format::kRegionBytesMin;
+      regions.resize(std::min(regions_total_ * layouts_, room));
+      return true;
+    }
+    Decoder counter{bytes_, limits_, layouts_position_};
+    if (!counter.check_layouts()) {
+      return false;
+    }
+    regions.resize(counter.regions_total_);
     return true;
   }
 
@@ -226,23 +285,12 @@ class Decoder {
     });
   }
 
-  void fill_regions(MessageView& view) const {
-    view.regions.resize(regions_total_);
-    Region* next = view.regions.data();
-    for (LocalLayoutView& layout : view.layouts) {
-      const std::byte* cursor = bytes_.data() + layout.regions_index;
-      layout.regions_index = static_cast<std::size_t>(next - view.regions.data());
-      for (Region* const end = next + layout.regions_count; next != end; ++next) {
-        next->address = bincode::read_checked_u64(cursor);
-        next->size_bytes = bincode::read_checked_u64(cursor);
-      }
-    }
-  }
-
   std::span<const std::byte> bytes_;
   const WireLimits& limits_;
-  bincode::Reader reader_;
+  Reader reader_;
   FieldPath path_{};
+  std::size_t layouts_position_{0};
+  std::size_t layouts_{0};
   std::size_t regions_total_{0};
 };
 

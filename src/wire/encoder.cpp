@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -19,7 +21,19 @@
 namespace kvferry::wire {
 namespace {
 
-using RegionSpan = std::span<const Region>;
+/// What is written of one layout, wherever it lies.
+struct Parts {
+  LayoutHandle handle;
+  std::uint32_t version;
+  LogicalType logical_type;
+  const layout::LayoutConfig& config;
+  StorageKind location;
+  std::string_view agent_name;
+  MemType mem_type;
+  std::uint64_t device_id;
+  std::span<const Region> regions;
+  const LayoutTypeDetails& details;
+};
 
 /// What comes before the layouts.
 struct Header {
@@ -45,7 +59,8 @@ void put_option(Sink& sink, const std::optional<std::uint64_t>& value) {
 }
 
 template <class Sink>
-void put_order(Sink& sink, const KvBlockLayout& order) {
+void put_order(Sink& sink, const std::optional<KvBlockLayout>& told) {
+  const KvBlockLayout order = told.value_or(KvBlockLayout{});
   sink.u64(static_cast<std::uint64_t>(order.type));
   if (order.type == KvBlockLayout::Type::kCustom) {
     for (const BlockDim dim : order.custom) {
@@ -71,14 +86,25 @@ void put_config(Sink& sink, const layout::LayoutConfig& config, MessageFormat fo
 }
 
 template <class Sink>
-void put_layout(Sink& sink, const LocalLayoutView& layout, RegionSpan regions,
-                MessageFormat format) {
+void put_details(Sink& sink, const LayoutTypeDetails& details, MessageFormat format) {
+  sink.u64(details.index());
+  const auto* const separate = std::get_if<LayerSeparateDetails>(&details);
+  const auto* const contiguous = std::get_if<FullyContiguousDetails>(&details);
+  sink.u64(separate != nullptr ? static_cast<std::uint64_t>(separate->block_dim)
+                               : static_cast<std::uint64_t>(contiguous->block_format));
+  if (format == MessageFormat::kB) {
+    put_order(sink, separate != nullptr ? separate->kv_block_layout : contiguous->kv_block_layout);
+  }
+}
+
+template <class Sink>
+void put_layout(Sink& sink, const Parts& layout, MessageFormat format) {
   sink.u128(layout.handle.high_bits(), layout.handle.low_bits());
   if (format == MessageFormat::kB) {
     sink.u64(static_cast<std::uint64_t>(layout.logical_type));
   }
   sink.u64(layout.version);
-  put_config(sink, layout.layout_config, format);
+  put_config(sink, layout.config, format);
   sink.u64(static_cast<std::uint64_t>(layout.location.type));
   if (layout.location.type == StorageKind::Type::kDevice ||
       layout.location.type == StorageKind::Type::kDisk) {
@@ -87,61 +113,49 @@ void put_layout(Sink& sink, const LocalLayoutView& layout, RegionSpan regions,
   put_text(sink, layout.agent_name);
   sink.u64(static_cast<std::uint64_t>(layout.mem_type));
   sink.u64(layout.device_id);
-  sink.u64(regions.size());
-  for (const Region& region : regions) {
+  sink.u64(layout.regions.size());
+  for (const Region& region : layout.regions) {
     sink.u64(region.address);
     sink.u64(region.size_bytes);
   }
-  sink.u64(layout.layout_type_details.index());
-  if (const auto* separate = std::get_if<LayerSeparateDetails>(&layout.layout_type_details)) {
-    sink.u64(static_cast<std::uint64_t>(separate->block_dim));
-  } else {
-    sink.u64(static_cast<std::uint64_t>(BlockFormat::kOperational));
-  }
-  if (format == MessageFormat::kB) {
-    put_order(sink, kv_block_layout_of(layout.layout_type_details).value_or(KvBlockLayout{}));
-  }
+  put_details(sink, layout.details, format);
 }
 
-/// Writes `header` and then each of `layouts`, which calls what it is given with one layout and its
-/// regions after the other, `count` times.
-template <class Sink, class Layouts>
-void put_message(Sink& sink, const Header& header, std::size_t count, const Layouts& layouts) {
+/// Writes `header` and then each of `layouts`, of which `parts_of` gives what is written.
+template <class Sink, class Layouts, class PartsOf>
+void put_message(Sink& sink, const Header& header, const Layouts& layouts,
+                 const PartsOf& parts_of) {
   sink.u64(header.worker_id.value());
   put_text(sink, header.nixl_agent_name);
   sink.u64(header.nixl_metadata.size());
   sink.raw(header.nixl_metadata);
-  sink.u64(count);
-  layouts([&sink, &header](const LocalLayoutView& layout, RegionSpan regions) {
-    put_layout(sink, layout, regions, header.format);
-  });
+  sink.u64(layouts.size());
+  for (const auto& layout : layouts) {
+    put_layout(sink, parts_of(layout), header.format);
+  }
 }
 
-/// Sizes the message, then writes it into just as many bytes.
-template <class Layouts>
-std::vector<std::byte> encode_message(const Header& header, std::size_t count,
-                                      const Layouts& layouts) {
-  bincode::Sizer sizer;
-  put_message(sizer, header, count, layouts);
-  std::vector<std::byte> bytes(sizer.size());
-  bincode::Writer writer{bytes.data()};
-  put_message(writer, header, count, layouts);
-  KVFERRY_ASSERT(writer.cursor() == bytes.data() + bytes.size(), "a message of another size");
-  return bytes;
-}
+/// Messages up to here are put together on the stack; one small layout needs some 400 bytes.
+constexpr std::size_t kSmallBytes = 1024;
 
-/// `local` without copies; its regions stay where they are.
-LocalLayoutView view_of(const LocalLayoutDescriptor& local) {
-  const LayoutDescriptor& layout = local.layout;
-  return LocalLayoutView{.handle = local.handle,
-                         .version = layout.version,
-                         .logical_type = local.logical_type.value_or(LogicalType::kG2),
-                         .mem_type = layout.nixl_metadata.mem_type,
-                         .layout_type_details = layout.layout_type_details,
-                         .layout_config = layout.layout_config,
-                         .location = layout.location,
-                         .agent_name = layout.nixl_metadata.agent_name,
-                         .device_id = layout.nixl_metadata.device_id};
+/// Writes the message to where there is room for the longest that it could be, then copies it into
+/// as many bytes as it has: less work than going over all numbers twice.
+template <class Layouts, class PartsOf>
+[[gnu::flatten]] std::vector<std::byte> encode_message(const Header& header, const Layouts& layouts,
+                                                       const PartsOf& parts_of) {
+  bincode::Bound bound;
+  put_message(bound, header, layouts, parts_of);
+  const auto write_at = [&](std::byte* begin) -> std::vector<std::byte> {
+    bincode::Writer writer{begin};
+    put_message(writer, header, layouts, parts_of);
+    KVFERRY_ASSERT(writer.cursor() <= begin + bound.bytes(), "a message beyond its bound");
+    return {begin, writer.cursor()};
+  };
+  if (bound.bytes() <= kSmallBytes) {
+    std::array<std::byte, kSmallBytes> room;
+    return write_at(room.data());
+  }
+  return write_at(std::make_unique_for_overwrite<std::byte[]>(bound.bytes()).get());
 }
 
 Error cannot_carry(Field field, std::size_t index, const std::string& what) {
@@ -149,13 +163,17 @@ Error cannot_carry(Field field, std::size_t index, const std::string& what) {
                fmt::format("{}: {}", to_string(FieldPath{field, index}), what)};
 }
 
-/// What the formats say of the inside of a block, each in its own way.
-Result<void> check_order(const LayoutDescriptor& layout, std::size_t index, MessageFormat format) {
+/// Whether `format` has a place for what is said of the inside of a block; each has its own way.
+bool carries_order(const LayoutDescriptor& layout, MessageFormat format) {
+  const layout::LayoutConfig& config = layout.layout_config;
+  return format == MessageFormat::kB
+             ? config.inner_shape == layout::InnerShape::kUnknown
+             : !config.num_heads && !kv_block_layout_of(layout.layout_type_details);
+}
+
+Error cannot_carry_order(const LayoutDescriptor& layout, std::size_t index, MessageFormat format) {
   const layout::LayoutConfig& config = layout.layout_config;
   if (format == MessageFormat::kB) {
-    if (config.inner_shape == layout::InnerShape::kUnknown) {
-      return {};
-    }
     return cannot_carry(
         Field::kInnerShape, index,
         fmt::format("{}, and format B carries none", layout::to_string(config.inner_shape)));
@@ -164,12 +182,10 @@ Result<void> check_order(const LayoutDescriptor& layout, std::size_t index, Mess
     return cannot_carry(Field::kNumHeads, index,
                         fmt::format("{}, and format A carries none", *config.num_heads));
   }
-  if (const auto& order = kv_block_layout_of(layout.layout_type_details)) {
-    const bool contiguous = layout.layout_type_details.index() == format::kFullyContiguous;
-    return cannot_carry(contiguous ? Field::kContiguousOrder : Field::kSeparateOrder, index,
-                        fmt::format("{}, and format A carries none", to_string(order->type)));
-  }
-  return {};
+  const KvBlockLayout& order = *kv_block_layout_of(layout.layout_type_details);
+  const bool contiguous = layout.layout_type_details.index() == format::kFullyContiguous;
+  return cannot_carry(contiguous ? Field::kContiguousOrder : Field::kSeparateOrder, index,
+                      fmt::format("{}, and format A carries none", to_string(order.type)));
 }
 
 }  // namespace
@@ -186,7 +202,9 @@ Result<void> check_carriable(const LocalLayoutDescriptor& local, std::size_t ind
 
 Result<void> check_carriable(const LayoutDescriptor& layout, std::size_t index,
                              MessageFormat format) {
-  KVFERRY_RETURN_IF_ERROR(check_order(layout, index, format));
+  if (!carries_order(layout, format)) {
+    return cannot_carry_order(layout, index, format);
+  }
   const StorageKind location = layout.location;
   constexpr std::uint64_t kOrdinalMax = std::numeric_limits<std::uint32_t>::max();
   if (location.type == StorageKind::Type::kDevice && location.id > kOrdinalMax) {
@@ -200,9 +218,10 @@ Result<void> check_carriable(const LayoutDescriptor& layout, std::size_t index,
                         fmt::format("id {} of memory that has none", location.id));
   }
   const std::string_view name = layout.nixl_metadata.agent_name;
-  if (const std::size_t valid = valid_utf8_prefix(name); valid != name.size()) {
-    return cannot_carry(Field::kAgentName, index,
-                        fmt::format("not UTF-8 after {} of {} bytes", valid, name.size()));
+  if (!is_utf8(name)) {
+    return cannot_carry(
+        Field::kAgentName, index,
+        fmt::format("not UTF-8 after {} of {} bytes", valid_utf8_prefix(name), name.size()));
   }
   return {};
 }
@@ -213,19 +232,30 @@ std::vector<std::byte> encode_owned(const WorkerAddress& worker_address,
                                     MessageFormat format) {
   const Header header{format, worker_address.worker_id, worker_address.nixl_agent_name,
                       nixl_metadata};
-  return encode_message(header, layouts.size(), [layouts](const auto& put) {
-    for (const LocalLayoutDescriptor& local : layouts) {
-      put(view_of(local), local.layout.memory_descriptors);
-    }
+  return encode_message(header, layouts, [](const LocalLayoutDescriptor& local) {
+    const LayoutDescriptor& layout = local.layout;
+    const NixlMetadata& nixl = layout.nixl_metadata;
+    return Parts{local.handle,
+                 layout.version,
+                 local.logical_type.value_or(LogicalType::kG2),
+                 layout.layout_config,
+                 layout.location,
+                 nixl.agent_name,
+                 nixl.mem_type,
+                 nixl.device_id,
+                 layout.memory_descriptors,
+                 layout.layout_type_details};
   });
 }
 
 std::vector<std::byte> encode(const MessageView& view) {
   const Header header{view.format, view.worker_id, view.nixl_agent_name, view.nixl_metadata};
-  return encode_message(header, view.layouts.size(), [&view](const auto& put) {
-    for (const LocalLayoutView& layout : view.layouts) {
-      put(layout, view.regions_of(layout));
-    }
+  return encode_message(header, view.layouts, [&view](const LocalLayoutView& layout) {
+    return Parts{layout.handle,           layout.version,
+                 layout.logical_type,     layout.layout_config,
+                 layout.location,         layout.agent_name,
+                 layout.mem_type,         layout.device_id,
+                 view.regions_of(layout), layout.layout_type_details};
   });
 }
 

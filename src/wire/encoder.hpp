@@ -18,7 +18,7 @@ namespace kvferry::wire {
 [[nodiscard]] Result<void> check_carriable(const LocalLayoutDescriptor& local, std::size_t index,
                                            MessageFormat format);
 
-/// Writes a message whose layouts check_carriable() has passed, in one allocation.
+/// Writes a message whose layouts check_carriable() has passed, in at most two allocations.
 [[nodiscard]] std::vector<std::byte> encode_owned(const WorkerAddress& worker_address,
                                                   std::span<const std::byte> nixl_metadata,
                                                   std::span<const LocalLayoutDescriptor> layouts,

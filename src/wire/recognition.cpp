@@ -17,22 +17,38 @@ namespace {
 
 using Bytes = std::span<const std::byte>;
 
-/// What became of reading a message as one format.
-struct Reading {
-  bool fits{false};
-  Stop stop{};  ///< if it does not fit
+/// A message whose header was read.
+struct Message {
+  Bytes bytes;
+  const WireLimits& limits;
+  std::size_t layouts_position;
 };
 
+/// Reads the layouts into `view`, if there is one; whether they are of that format.
 template <MessageFormat kFormat>
-Reading read(Bytes bytes, const WireLimits& limits, MessageView* view) {
-  Decoder<kFormat> decoder{bytes, limits};
-  const bool fits = view == nullptr ? decoder.check() : decoder.decode(*view);
-  return {fits, decoder.stop()};
+[[gnu::flatten]] bool read(const Message& message, MessageView* view) {
+  Decoder<kFormat, bincode::QuickReader> decoder{message.bytes, message.limits,
+                                                 message.layouts_position};
+  return view == nullptr ? decoder.check_layouts() : decoder.layouts(*view);
 }
 
-Reading read_as(MessageFormat format, Bytes bytes, const WireLimits& limits, MessageView* view) {
-  return format == MessageFormat::kA ? read<MessageFormat::kA>(bytes, limits, view)
-                                     : read<MessageFormat::kB>(bytes, limits, view);
+bool read_as(MessageFormat format, const Message& message, MessageView* view) {
+  return format == MessageFormat::kA ? read<MessageFormat::kA>(message, view)
+                                     : read<MessageFormat::kB>(message, view);
+}
+
+template <MessageFormat kFormat>
+Stop stop(Bytes bytes, const WireLimits& limits) {
+  Decoder<kFormat, bincode::Reader> decoder{bytes, limits};
+  MessageView header;
+  static_cast<void>(decoder.header(header) && decoder.check_layouts());
+  return decoder.stop();
+}
+
+/// Where and why bytes that are not a message of that format could not be read.
+Stop stop_as(MessageFormat format, Bytes bytes, const WireLimits& limits) {
+  return format == MessageFormat::kA ? stop<MessageFormat::kA>(bytes, limits)
+                                     : stop<MessageFormat::kB>(bytes, limits);
 }
 
 Error error_of(const Stop& stop) {
@@ -48,30 +64,30 @@ Result<void> check_size(Bytes bytes, const WireLimits& limits) {
   return {};
 }
 
-/// What the two bytes behind the first handle say: a version and a number of blocks in A, a logical
-/// type and a version in B. Nothing where they could be both or neither.
-std::optional<MessageFormat> indicated(Bytes bytes, const WireLimits& limits) noexcept {
-  bincode::Reader reader{bytes};
-  std::uint64_t number{0};
+/// Which format to try first.
+struct Guess {
+  MessageFormat format;
+  bool is_sure;  ///< no writer would write the other so
+};
+
+/// From the two bytes behind the first handle: a version and a number of blocks in A, a logical
+/// type and a version in B. Where they could be both, one block in A is rare and G2 in B is not.
+Guess guess(const Message& message, MessageFormat preferred) noexcept {
+  bincode::QuickReader reader{message.bytes, message.layouts_position};
+  std::uint64_t low{0};
   std::uint64_t high{0};
   std::size_t count{0};
-  Bytes passed;
-  if (!reader.u64(number) || !reader.blob(limits.agent_name_bytes, passed) ||
-      !reader.blob(limits.nixl_metadata_bytes, passed) ||
-      !reader.count(format::kLayoutBytesMinA, limits.layouts, count) || count == 0 ||
-      !reader.u128(high, number)) {
-    return std::nullopt;
+  if (!reader.count(format::kLayoutBytesMinA, message.limits.layouts, count) || count == 0 ||
+      !reader.u128(high, low) || reader.left() < 2) {
+    return {preferred, false};
   }
-  const Bytes next = bytes.subspan(reader.position());
-  if (next.size() < 2) {
-    return std::nullopt;
-  }
+  const Bytes next = message.bytes.subspan(reader.position());
   constexpr std::byte kVersion{kLayoutVersion};
   if (next[0] == kVersion) {
-    return next[1] == kVersion ? std::nullopt : std::optional{MessageFormat::kA};
+    return next[1] == kVersion ? Guess{MessageFormat::kB, false} : Guess{MessageFormat::kA, true};
   }
   const bool is_type = std::to_integer<std::uint32_t>(next[0]) < format::kLogicalTypes;
-  return is_type && next[1] == kVersion ? std::optional{MessageFormat::kB} : std::nullopt;
+  return is_type && next[1] == kVersion ? Guess{MessageFormat::kB, true} : Guess{preferred, false};
 }
 
 MessageFormat other_than(MessageFormat format) noexcept {
@@ -91,20 +107,33 @@ bool breaks_no_rule(const MessageView& view) {
   return std::ranges::none_of(lints, &Lint::refuses_import);
 }
 
-/// Chooses between two formats that both fit; `view` holds the reading as `first`.
-MessageView choose(Bytes bytes, const WireLimits& limits, MessageView view,
-                   MessageFormat preferred) {
+/// Chooses between two formats that both fit; `view` holds one reading, and then the right one.
+void choose(const Message& message, MessageView& view, MessageFormat preferred) {
   const MessageFormat first = view.format;
   const bool first_is_clean = breaks_no_rule(view);
-  static_cast<void>(read_as(other_than(first), bytes, limits, &view));
+  static_cast<void>(read_as(other_than(first), message, &view));
   const bool other_is_clean = breaks_no_rule(view);
   const bool decided = first_is_clean != other_is_clean;
   const MessageFormat right = decided ? (first_is_clean ? first : other_than(first)) : preferred;
   if (view.format != right) {
-    static_cast<void>(read_as(right, bytes, limits, &view));
+    static_cast<void>(read_as(right, message, &view));
   }
   view.is_ambiguous = !decided;
-  return view;
+}
+
+/// Where the layouts begin; nothing if there is no header, whatever the format.
+std::optional<std::size_t> read_header(Bytes bytes, const WireLimits& limits, MessageView& view) {
+  Decoder<MessageFormat::kA, bincode::QuickReader> decoder{bytes, limits};
+  return decoder.header(view) ? std::optional{decoder.position()} : std::nullopt;
+}
+
+/// The error of the format that is meant, or, when that is not sure, of the one that could be read
+/// further.
+Error why_neither(Bytes bytes, const WireLimits& limits, bool is_sure, MessageFormat meant) {
+  const Stop one = stop_as(meant, bytes, limits);
+  const Stop other = stop_as(other_than(meant), bytes, limits);
+  const bool is_meant = is_sure || one.failure.position >= other.failure.position;
+  return error_of(is_meant ? one : other);
 }
 
 }  // namespace
@@ -114,36 +143,37 @@ Result<MessageView> decode_view_as(MessageFormat format, Bytes bytes, const Wire
     return std::move(fits).error();
   }
   MessageView view;
-  const Reading reading = read_as(format, bytes, limits, &view);
-  if (!reading.fits) {
-    return error_of(reading.stop);
+  const std::optional<std::size_t> layouts = read_header(bytes, limits, view);
+  if (!layouts || !read_as(format, {bytes, limits, *layouts}, &view)) {
+    return error_of(stop_as(format, bytes, limits));
   }
   return view;
 }
 
 Result<MessageView> decode_view(Bytes bytes, const WireLimits& limits, MessageFormat preferred) {
+  Result<MessageView> result{MessageView{}};  // The one object that is returned is not moved.
   if (Result<void> fits = check_size(bytes, limits); !fits) {
-    return std::move(fits).error();
+    result = std::move(fits).error();
+    return result;
   }
-  const std::optional<MessageFormat> said = indicated(bytes, limits);
-  const MessageFormat first = said.value_or(preferred);
-  MessageView view;
-  const Reading reading = read_as(first, bytes, limits, &view);
-  if (reading.fits && (view.layouts.empty() || names_own_agent(view))) {
-    return view;
+  MessageView& view = *result;
+  const std::optional<std::size_t> layouts = read_header(bytes, limits, view);
+  if (!layouts) {
+    result = error_of(stop_as(preferred, bytes, limits));
+    return result;
   }
-  const Reading other = read_as(other_than(first), bytes, limits, nullptr);
-  if (reading.fits) {
-    return other.fits ? choose(bytes, limits, std::move(view), preferred) : std::move(view);
+  const Message message{bytes, limits, *layouts};
+  const Guess guessed = guess(message, preferred);
+  const MessageFormat first = guessed.format;
+  if (read_as(first, message, &view)) {
+    if (!view.layouts.empty() && !names_own_agent(view) &&
+        read_as(other_than(first), message, nullptr)) {
+      choose(message, view, preferred);
+    }
+  } else if (!read_as(other_than(first), message, &view)) {
+    result = why_neither(bytes, limits, guessed.is_sure, guessed.is_sure ? first : preferred);
   }
-  if (other.fits) {
-    static_cast<void>(read_as(other_than(first), bytes, limits, &view));
-    return view;
-  }
-  const std::size_t reached = reading.stop.failure.position;
-  const std::size_t other_reached = other.stop.failure.position;
-  const bool first_is_meant = said || reached >= other_reached;
-  return error_of(first_is_meant ? reading.stop : other.stop);
+  return result;
 }
 
 }  // namespace kvferry::wire

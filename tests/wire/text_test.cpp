@@ -47,9 +47,12 @@ TEST(Utf8, LooksAtEveryPosition) {
   for (std::size_t length = 0; length < 40; ++length) {
     std::string text(length, 'a');
     ASSERT_EQ(valid_utf8_prefix(text), length);
+    ASSERT_TRUE(is_utf8(text));
+    ASSERT_EQ(is_short_ascii(text), length >= 4 && length <= 16);
     for (std::size_t i = 0; i < length; ++i) {
       text[i] = '\x80';
       ASSERT_EQ(valid_utf8_prefix(text), i);
+      ASSERT_FALSE(is_utf8(text)) << i << " of " << length;
       text[i] = 'a';
     }
   }

@@ -98,11 +98,12 @@ int run_demo(const DemoOptions& options);
 
 struct BenchOptions {
   std::vector<std::string> suites{};  ///< none: all
+  std::string rust{};                 ///< the program of the original's side; empty: none
   bool quick{false};
   bool json{false};
 };
 
-/// Measures kvferry beside plain copies, in one run.
+/// Measures kvferry beside baselines, in one run.
 int run_bench(const BenchOptions& options);
 
 struct KeygenOptions {

@@ -53,9 +53,10 @@ struct MessageView {
 
 /// Reads a message of format A or B and finds out which: the one that it fits, or fits without a
 /// breach of the rules of import. Where that does not decide, it is read as `preferred` and marked
-/// as ambiguous. Takes two allocations, one for the layouts and one for the regions, and more only
-/// for a message that fits both formats. Announced lengths are checked against what is left before
-/// anything is allocated. Nothing is said about the meaning of the values: that is lint()'s.
+/// as ambiguous. Takes two allocations, one for the layouts and one for the regions; a third where
+/// layouts have more regions than the first, and more only for a message that fits both formats.
+/// Announced lengths are checked against what is left before anything is allocated. Nothing is said
+/// about the meaning of the values: that is lint()'s.
 ///
 /// Errors: kCorrupt naming field, byte offset, value and bound, for whatever is not exactly one
 ///         message of a format, or is above a limit:
