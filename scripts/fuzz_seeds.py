@@ -60,6 +60,17 @@ def messages(letter):
             [bytes.fromhex(row["hex"]) for row in rows if row["format"] == letter.upper()])
 
 
+def envelopes():
+    """The golden ones, and their bodies, which the target puts a right frame around."""
+    whole = [file.read_bytes()
+             for file in sorted((tree.ROOT / "tests/golden/envelope").glob("*.kvfy"))]
+    bodies = []
+    for data in whole:
+        begin, length = int.from_bytes(data[8:10], "little"), int.from_bytes(data[16:24], "little")
+        bodies.append(data[begin:begin + length])
+    return whole + bodies
+
+
 def layouts():
     rows = read_json("layouts_json.json")
     return ([row["json"].encode() for row in rows["writer"]] +
@@ -106,6 +117,7 @@ def lines(texts):
 
 
 SEEDS = {
+    "envelope": envelopes,
     "format_a": lambda: messages("a"),
     "format_a_reference": lambda: messages("a"),
     "format_b": lambda: messages("b"),

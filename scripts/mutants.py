@@ -7,6 +7,8 @@
     scripts/mutants.py tests/mutants/fuzz --preset fuzz --build-target kvferry_fuzz_format_a -- \\
         scripts/fuzz.py --built {build} --seconds 60 format_a
 
+tests/mutants/fuzz_envelope likewise, with the target envelope.
+
 Each .patch of the folder is one bug; its first line says which. The command after -- is the check:
 it finds a bug when it fails, and must pass without one. {tool} stands for the command line built
 from the patched copy, {build} for the folder that it is built in. With --tests the check is that

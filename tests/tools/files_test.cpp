@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 
 #include "kvferry/testing/matchers.hpp"
@@ -41,6 +42,38 @@ TEST(Files, NameWhatCannotBeReadOrWritten) {
               FailsWith(ErrorCode::kUnavailable, "/no/such/file: No such file"));
   // Here the text fits into the stream's buffer, and only closing says that the disk is full.
   EXPECT_THAT(write_output("/dev/full", "x"), FailsWith(ErrorCode::kUnavailable, "No space left"));
+}
+
+std::string read_text(const std::string& file) {
+  const auto bytes = read_input(file, 1000);
+  EXPECT_THAT(bytes, IsOk());
+  return bytes ? std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size())
+               : std::string{};
+}
+
+std::size_t count_files(const std::string& directory) {
+  const std::filesystem::directory_iterator files{directory};
+  return static_cast<std::size_t>(std::distance(begin(files), end(files)));
+}
+
+TEST(Files, ReplacesAFileAndLeavesNothingBeside) {
+  const kvferry::testing::TemporaryDirectory directory;
+  const std::string file = directory.path() + "/file";
+  for (const std::string text : {"first", "", "the last"}) {
+    ASSERT_THAT(replace_output(file, std::as_bytes(std::span{text})), IsOk());
+    EXPECT_EQ(read_text(file), text);
+  }
+  EXPECT_EQ(count_files(directory.path()), 1U);
+}
+
+TEST(Files, ReplacesOnlyWhatCanBeReplaced) {
+  const kvferry::testing::TemporaryDirectory directory;
+  const std::string below = directory.path() + "/folder";
+  std::filesystem::create_directory(below);
+  EXPECT_THAT(replace_output(below, {}), FailsWith(ErrorCode::kUnavailable, below + ": "));
+  EXPECT_THAT(replace_output(directory.path() + "/no/file", {}),
+              FailsWith(ErrorCode::kUnavailable, "/no/file: No such file"));
+  EXPECT_EQ(count_files(directory.path()), 1U);
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ namespace {
 void add_inspect(CLI::App& command, InspectOptions& options) {
   command.description("Says what a message holds: format, worker, layouts, regions, sizes.");
   command.add_option("FILE", options.file, "The message; - is standard input")->required();
-  command.add_option("--format", options.format, "What the message is in: auto, a or b")
-      ->check(CLI::IsMember({"auto", "a", "b"}))
+  command.add_option("--format", options.format, "What the message is in: auto, a, b or envelope")
+      ->check(CLI::IsMember({"auto", "a", "b", "envelope"}))
       ->capture_default_str();
   add_json(command, options.json);
   command.footer("Example: kvferry inspect --json worker-7.a | jq .value.layouts[0].layout");
@@ -25,8 +25,9 @@ void add_encode(CLI::App& command, EncodeOptions& options) {
   command.description("Writes the message that a document of inspect --json describes.");
   command.add_option("FILE", options.file, "The JSON document; - is standard input, the default");
   command
-      .add_option("--format", options.format, "What to write: a or b, whatever the document says")
-      ->check(CLI::IsMember({"a", "b"}));
+      .add_option("--format", options.format,
+                  "What to write: a, b or envelope, whatever the document says")
+      ->check(CLI::IsMember({"a", "b", "envelope"}));
   command.footer(
       "The bytes go to standard output. Of the document only `value` is needed, and of handles "
       "there\n"
@@ -83,6 +84,31 @@ void add_keygen(CLI::App& command, KeygenOptions& options) {
   command.footer("Example: kvferry keygen ~/.config/kvferry/prefill.key");
 }
 
+void add_sign(CLI::App& command, SignOptions& options) {
+  command.description(
+      "Signs an envelope, in place of a signature that it has. The file is replaced whole or not "
+      "at "
+      "all.");
+  command.add_option("--key", options.key_file, "The secret key's file, of keygen")->required();
+  command.add_option("MESSAGE", options.file, "The envelope; - is standard input")->required();
+  command.add_option("-o,--output", options.output,
+                     "Where the signed one goes; - is standard output (default: back to MESSAGE)");
+  command.footer("Example: kvferry sign --key prefill.key prefill.kvfy");
+}
+
+void add_verify(CLI::App& command, VerifyOptions& options) {
+  command.description(
+      "Says who signed each envelope. Exit 3 when one is not signed, not by a trusted key, or not "
+      "as it was signed.");
+  command
+      .add_option("--trusted", options.trusted,
+                  "Directory of public keys, NAME.pub, of those who may sign")
+      ->required();
+  command.add_option("MESSAGE", options.files, "The envelopes; - is standard input")->required();
+  add_json(command, options.json);
+  command.footer("Example: kvferry verify --trusted ~/.config/kvferry/trusted prefill.kvfy");
+}
+
 void add_version(CLI::App& command, VersionOptions& options) {
   command.description("Says what was built, from what, with what.");
   add_json(command, options.json);
@@ -116,6 +142,8 @@ int run_command_line(int argc, const char* const* argv) {
   add_command<PeersOptions>(app, action, "peers", run_peers, add_peers);
   add_worker_commands(app, action);
   add_command<KeygenOptions>(app, action, "keygen", run_keygen, add_keygen);
+  add_command<SignOptions>(app, action, "sign", run_sign, add_sign);
+  add_command<VerifyOptions>(app, action, "verify", run_verify, add_verify);
   add_command<VersionOptions>(app, action, "version", run_version, add_version);
   try {
     app.parse(argc, argv);

@@ -15,7 +15,7 @@ namespace kvferry::tool {
 /// Which file to read: "-" is standard input.
 struct InspectOptions {
   std::string file{};
-  std::string format{"auto"};  ///< or "a", "b"
+  std::string format{"auto"};  ///< or "a", "b", "envelope"
   bool json{false};
 };
 
@@ -24,7 +24,8 @@ int run_inspect(const InspectOptions& options);
 
 struct EncodeOptions {
   std::string file{"-"};
-  std::string format{"auto"};  ///< what the document says; or "a", "b", whatever it says
+  std::string format{
+      "auto"};  ///< what the document says; or "a", "b", "envelope", whatever it says
 };
 
 /// Writes the message that a document of `inspect --json` describes to stdout.
@@ -113,6 +114,24 @@ struct KeygenOptions {
 
 /// Makes a key that signs messages, in two new files.
 int run_keygen(const KeygenOptions& options);
+
+struct SignOptions {
+  std::string key_file{};
+  std::string file{};
+  std::optional<std::string> output{};  ///< nothing: the message's own file
+};
+
+/// Signs an envelope.
+int run_sign(const SignOptions& options);
+
+struct VerifyOptions {
+  std::string trusted{};  ///< directory of public keys
+  std::vector<std::string> files{};
+  bool json{false};
+};
+
+/// Says who signed each envelope.
+int run_verify(const VerifyOptions& options);
 
 struct VersionOptions {
   bool json{false};

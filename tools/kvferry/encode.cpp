@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.hpp"
+#include "envelope_json.hpp"
 #include "files.hpp"
 #include "kvferry/base/try.hpp"
 #include "kvferry/wire/serialized_layout.hpp"
@@ -15,6 +16,12 @@ constexpr std::size_t kDocumentBytesMax = std::size_t{256} << 20;
 Result<void> encode(const EncodeOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const auto bytes, read_input(options.file, kDocumentBytesMax));
   const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  if (options.format == "envelope" || (options.format == "auto" && describes_envelope(text))) {
+    KVFERRY_ASSIGN_OR_RETURN(const SignedEnvelope envelope, envelope_of(text));
+    KVFERRY_ASSIGN_OR_RETURN(const auto written, write_envelope(envelope));
+    print({reinterpret_cast<const char*>(written.data()), written.size()});
+    return {};
+  }
   KVFERRY_ASSIGN_OR_RETURN(const Described described, message_of(text, format_of(options.format)));
   const wire::RdmaLayoutDescriptors& message = described.message;
   KVFERRY_ASSIGN_OR_RETURN(

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,5 +22,12 @@ namespace kvferry::tool {
 ///
 /// Errors: kUnavailable naming the file when it cannot be written.
 [[nodiscard]] Result<void> write_output(const std::string& file, std::string_view text);
+
+/// Puts a file of `bytes` where `file` is or will be, whole or not at all: readers see what was
+/// there before or what is there now. What a symbolic link leads to is replaced, not the link.
+///
+/// Errors: kUnavailable naming the file when it cannot be written.
+[[nodiscard]] Result<void> replace_output(const std::string& file,
+                                          std::span<const std::byte> bytes);
 
 }  // namespace kvferry::tool

@@ -50,12 +50,7 @@ int run_keygen(const KeygenOptions& options) {
   return kExitYes;
 }
 #else
-int run_keygen(const KeygenOptions& options) {
-  return fail(Failure{Error{ErrorCode::kUnavailable,
-                            "signatures: this build leaves them out; configure one with "
-                            "-DKVFERRY_TRUST=ON, which needs libsodium"}},
-              options.json);
-}
+int run_keygen(const KeygenOptions& options) { return fail(signatures_left_out(), options.json); }
 #endif
 
 }  // namespace kvferry::tool

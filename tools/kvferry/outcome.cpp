@@ -8,6 +8,12 @@
 
 namespace kvferry::tool {
 
+Failure signatures_left_out() {
+  return Error{ErrorCode::kUnavailable,
+               "signatures: this build leaves them out; configure one with -DKVFERRY_TRUST=ON, "
+               "which needs libsodium"};
+}
+
 int fail(const Failure& failure, bool json) {
   if (json && failure.exit_code != kExitUsage) {
     print_json({{"ok", false},

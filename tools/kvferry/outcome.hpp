@@ -31,6 +31,9 @@ struct [[nodiscard]] Failure {
   return Failure{kExitInvalid, std::move(message)};
 }
 
+/// What needs package trust, in a build without it.
+[[nodiscard]] Failure signatures_left_out();
+
 /// Says on stderr why, and gives the exit code. With `json` stdout gets a document too, unless the
 /// command line alone is wrong.
 int fail(const Failure& failure, bool json = false);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "envelope_json.hpp"
 #include "files.hpp"
 #include "kvferry/wire/lint.hpp"
 #include "kvferry/wire/message_view.hpp"
@@ -19,31 +20,49 @@ namespace {
 struct Verdict {
   int exit_code{kExitYes};
   std::optional<std::string> error{};
-  std::optional<wire::MessageFormat> format{};  ///< if it decodes
+  std::optional<std::string> format{};  ///< if it decodes
   std::vector<wire::Lint> lints{};
 };
 
-Verdict validate(const std::string& file, bool strict) {
-  Verdict verdict;
-  const auto bytes = read_input(file, wire::WireLimits{}.message_bytes);
-  if (!bytes) {
-    verdict.exit_code = exit_code_of(bytes.error().code);
-    verdict.error = bytes.error().message;
-    return verdict;
-  }
-  const Result<wire::MessageView> view = wire::decode_view(*bytes);
-  if (!view) {
-    verdict.exit_code = exit_code_of(view.error().code);
-    verdict.error = view.error().message;
-    return verdict;
-  }
-  verdict.format = view->format;
-  verdict.lints = lint(*view);
+/// What the rules of import say of a message that decodes.
+void apply_rules(const wire::MessageView& view, bool strict, Verdict& verdict) {
+  verdict.lints = lint(view);
   const auto refusal = std::ranges::find_if(verdict.lints, &wire::Lint::refuses_import);
   if (strict && refusal != verdict.lints.end()) {
     verdict.exit_code = kExitNo;
     verdict.error = fmt::format("{}: {}", to_string(refusal->rule), refusal->message);
   }
+}
+
+void refuse(const Error& error, Verdict& verdict) {
+  verdict.exit_code = exit_code_of(error.code);
+  verdict.error = error.message;
+}
+
+Verdict validate(const std::string& file, bool strict) {
+  Verdict verdict;
+  const auto bytes = read_input(file, wire::WireLimits{}.message_bytes);
+  if (!bytes) {
+    refuse(bytes.error(), verdict);
+    return verdict;
+  }
+  if (wire::is_envelope(*bytes)) {
+    const Result<wire::Envelope> envelope = wire::decode_envelope(*bytes);
+    if (!envelope) {
+      refuse(envelope.error(), verdict);
+      return verdict;
+    }
+    verdict.format = "envelope";
+    apply_rules(view_of(*envelope), strict, verdict);
+    return verdict;
+  }
+  const Result<wire::MessageView> view = wire::decode_view(*bytes);
+  if (!view) {
+    refuse(view.error(), verdict);
+    return verdict;
+  }
+  verdict.format = to_string(view->format);
+  apply_rules(*view, strict, verdict);
   return verdict;
 }
 
@@ -60,7 +79,7 @@ nlohmann::ordered_json json_of(const std::string& file, const Verdict& verdict) 
                              {"error", nullptr},
                              {"lint", lint_names(verdict.lints)}};
   if (verdict.format) {
-    row["format"] = to_string(*verdict.format);
+    row["format"] = *verdict.format;
   }
   if (verdict.error) {
     row["error"] = *verdict.error;
