@@ -155,7 +155,9 @@ Result<std::optional<TimePoint>> TransportManager::Impl::check_validity(const To
     return stale("lease: it ended " + milliseconds(now - told.lease->ends) +
                  " ago: get a newer message");
   }
-  return std::optional<TimePoint>{deadline_after(options_.clock->now(), told.lease->ends - now)};
+  // Not longer than the lease, however far the clocks are apart.
+  const Duration left = std::min(told.lease->ends - now, told.lease->ends - told.lease->issued);
+  return std::optional<TimePoint>{deadline_after(options_.clock->now(), left)};
 }
 
 Result<void> TransportManager::Impl::check_sender(const PeerIdentity& sender) const {
