@@ -118,8 +118,8 @@ class DemoTest(unittest.TestCase):
             (("--name", "w", "--dtype", "3"), 3, "dtype"),
             (("--name", "w", "--layout", "xy"), 2, "xy"),
             (("--name", "w", "--order", "utp"), 3, "utp"),
-            (("--name", "w", "--publish", "z"), 2, "neither a nor b"),
-            (("--name", "w", "--publish", "a,"), 2, "neither a nor b"),
+            (("--name", "w", "--publish", "z"), 2, "is none of a, b and envelope"),
+            (("--name", "w", "--publish", "a,"), 2, "is none of a, b and envelope"),
             (("--name", "w", "--exchange", "dir:/no/such/place"), 4, "/no/such"),
             (("--name", "w", "--exchange", "carrier-pigeon"), 2, "carrier-pigeon"),
         ):

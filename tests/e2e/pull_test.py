@@ -40,7 +40,7 @@ class PullTest(unittest.TestCase):
         for layout, order in itertools.product(LAYOUTS, ("nhd", "hnd")):
             options = ("--layout", layout, "--order", order, "--num-blocks", "6")
             cls.tool.start(f"{layout}-{order}", *options, "--publish", "a")
-            cls.tool.start(f"{layout}-{order}-b", *options)
+            cls.tool.start(f"{layout}-{order}-b", *options, "--publish", "a,b")
         cls.right = expected()
         cls.bytes = cls.right.expected()
 

@@ -70,6 +70,7 @@ void add_peers(CLI::App& command, PeersOptions& options) {
   command.add_flag("--watch", options.watch,
                    "Say so again at each change, until SIGINT or SIGTERM; with --json a document a "
                    "line");
+  add_trusted(command, options.trusted);
   add_json(command, options.json);
   command.footer("Example: kvferry peers --exchange dir:/tmp/exchange");
 }

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace kvferry::tool {
@@ -36,6 +37,11 @@ inline void add_exchange(CLI::App& command, std::string& exchange) {
       ->check([](const std::string& given) {
         return given.empty() ? std::string{"is empty"} : std::string{};  // An unset variable.
       });
+}
+
+inline void add_trusted(CLI::App& command, std::optional<std::string>& trusted) {
+  command.add_option("--trusted", trusted,
+                     "Take only envelopes that a key of this directory, NAME.pub, signed");
 }
 
 /// worker, pull, demo, bench.

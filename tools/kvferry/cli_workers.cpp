@@ -32,8 +32,9 @@ void add_worker(CLI::App& command, WorkerOptions& options) {
   command.add_option("--access", options.node.access, "What peers may do: none, read, read-write")
       ->check(CLI::IsMember({"none", "read", "read-write"}))
       ->capture_default_str();
-  command.add_option("--publish", options.publish, "Formats of the message: a, b")
+  command.add_option("--publish", options.publish, "Formats of the message: a, b, envelope")
       ->capture_default_str();
+  command.add_option("--sign", options.sign, "Sign the envelope with this secret key, of keygen");
   command.footer(
       "Prints `ready NAME` once peers can find it.\n"
       "Example: kvferry worker --name prefill --layout fc --num-blocks 256");
@@ -46,6 +47,7 @@ void add_pull(CLI::App& command, PullOptions& options) {
   command.add_option("--blocks", options.blocks, "A:B, the peer's ids and one's own: 4,9,2:0-2")
       ->required();
   add_exchange(command, options.exchange);
+  add_trusted(command, options.trusted);
   add_layout_options(command, options.node);
   command.add_option("--num-blocks", options.node.num_blocks,
                      "Blocks of one's own layout (default the highest own id and one more)");

@@ -57,7 +57,8 @@ int run_plan(const PlanOptions& options);
 /// An empty exchange is the default one.
 struct PeersOptions {
   std::string exchange{};
-  bool watch{false};  ///< until SIGINT or SIGTERM
+  bool watch{false};                     ///< until SIGINT or SIGTERM
+  std::optional<std::string> trusted{};  ///< directory of the keys that must have signed
   bool json{false};
 };
 
@@ -66,8 +67,9 @@ int run_peers(const PeersOptions& options);
 
 struct WorkerOptions {
   NodeOptions node{};
-  std::string exchange{};      ///< empty: the default of this user
-  std::string publish{"a,b"};  ///< formats
+  std::string exchange{};               ///< empty: the default of this user
+  std::string publish{"a,b,envelope"};  ///< formats
+  std::optional<std::string> sign{};    ///< file of the key that signs the envelope
 };
 
 /// Runs a worker that owns a layout, until SIGINT or SIGTERM.
@@ -76,6 +78,7 @@ int run_worker(const WorkerOptions& options);
 struct PullOptions {
   NodeOptions node{};
   std::string exchange{};
+  std::optional<std::string> trusted{};  ///< directory of the keys that must have signed
   std::string peer{};
   std::string blocks{};
   std::optional<std::string> layers{};

@@ -19,6 +19,7 @@
 #include "outcome.hpp"
 #include "output.hpp"
 #include "publishing.hpp"
+#include "trusting.hpp"
 
 namespace kvferry::tool {
 namespace {
@@ -26,7 +27,8 @@ namespace {
 /// One worker as it is shown.
 struct Peer {
   exchange::FoundWorker found;
-  std::string agent{};  ///< as its message says
+  std::string agent{};      ///< as its message says
+  std::string signed_by{};  ///< empty when that was not asked
   nlohmann::ordered_json layouts = nlohmann::ordered_json::array();
   std::string layouts_text{};
   std::string error{};  ///< why its message cannot be read; empty if it can
@@ -60,7 +62,8 @@ nlohmann::ordered_json json_of(const wire::LocalLayoutView& layout) {
 }
 
 Result<void> read_message(const exchange::Formats& formats, Peer& peer) {
-  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView view, read_richest(formats));
+  KVFERRY_ASSIGN_OR_RETURN(const ReadMessage read, read_richest(formats));
+  const wire::MessageView& view = read.view;
   peer.agent = view.nixl_agent_name;
   for (const wire::LocalLayoutView& layout : view.layouts) {
     peer.layouts.push_back(json_of(layout));
@@ -73,7 +76,7 @@ Result<void> read_message(const exchange::Formats& formats, Peer& peer) {
 }
 
 /// Nothing when the worker has gone since the listing.
-Outcome<std::vector<Peer>> find_peers(exchange::Exchange& exchange) {
+Outcome<std::vector<Peer>> find_peers(exchange::Exchange& exchange, const Signers& signers) {
   KVFERRY_ASSIGN_OR_RETURN(const exchange::Listing listing, exchange.list(exchange_deadline()));
   for (const exchange::Skipped& skipped : listing.skipped) {
     fmt::print(stderr, "kvferry: passed over {}: {}\n", printable(skipped.what),
@@ -90,6 +93,8 @@ Outcome<std::vector<Peer>> find_peers(exchange::Exchange& exchange) {
         fetched ? read_message(fetched->formats, peer) : Result<void>{fetched.error()};
     if (!read) {
       peer.error = read.error().message;
+    } else if (const auto signer = signers.find(found.record.name); signer != signers.end()) {
+      peer.signed_by = signer->second;
     }
     peers.push_back(std::move(peer));
   }
@@ -115,6 +120,14 @@ std::string age_text(std::chrono::seconds age) {
                                 : fmt::format("{} d", age.count() / kDay);
 }
 
+std::vector<std::string> format_names(const Peer& peer) {
+  std::vector<std::string> names;
+  for (const std::string& file : peer.found.formats) {
+    names.emplace_back(format_name(file));
+  }
+  return names;
+}
+
 void print_peers_json(const std::vector<Peer>& peers) {
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (const Peer& peer : peers) {
@@ -124,10 +137,13 @@ void print_peers_json(const std::vector<Peer>& peers) {
                                {"epoch", to_string(record.epoch)},
                                {"generation", record.generation},
                                {"alive", peer.found.alive},
-                               {"formats", peer.found.formats},
+                               {"formats", format_names(peer)},
                                {"layouts", peer.layouts},
                                {"agent", peer.agent},
                                {"age_seconds", age_of(peer).count()}};
+    if (!peer.signed_by.empty()) {
+      row["signed_by"] = peer.signed_by;
+    }
     if (!peer.error.empty()) {
       row["error"] = peer.error;
     }
@@ -141,14 +157,28 @@ void print_peers_text(const std::vector<Peer>& peers) {
     print("nobody\n");
     return;
   }
-  Table table{{"name", "state", "worker", "agent", "epoch", "generation", "age", "layouts"}};
+  const bool is_signed =
+      std::ranges::any_of(peers, [](const Peer& peer) { return !peer.signed_by.empty(); });
+  std::vector<std::string> heads{"name",  "state",      "worker", "agent",
+                                 "epoch", "generation", "age",    "layouts"};
+  if (is_signed) {
+    heads.emplace_back("signer");
+  }
+  Table table{std::move(heads)};
   for (const Peer& peer : peers) {
     const exchange::WorkerRecord& record = peer.found.record;
-    table.add_row({record.name, peer.found.alive ? "alive" : "dead",
-                   std::to_string(record.worker_id.value()), printable(peer.agent),
-                   to_string(record.epoch).substr(0, 8), std::to_string(record.generation),
-                   age_text(age_of(peer)),
-                   peer.error.empty() ? peer.layouts_text : printable(peer.error)});
+    std::vector<std::string> row{record.name,
+                                 peer.found.alive ? "alive" : "dead",
+                                 std::to_string(record.worker_id.value()),
+                                 printable(peer.agent),
+                                 to_string(record.epoch).substr(0, 8),
+                                 std::to_string(record.generation),
+                                 age_text(age_of(peer)),
+                                 peer.error.empty() ? peer.layouts_text : printable(peer.error)};
+    if (is_signed) {
+      row.push_back(peer.signed_by.empty() ? "-" : printable(peer.signed_by));
+    }
+    table.add_row(std::move(row));
   }
   print(table.to_string());
 }
@@ -158,10 +188,13 @@ void print_peers(const std::vector<Peer>& peers, bool json) {
 }
 
 Outcome<int> show_peers(const PeersOptions& options) {
-  KVFERRY_ASSIGN_OR_RETURN(const auto exchange, find_exchange(options.exchange));
+  Signers signers;
+  KVFERRY_ASSIGN_OR_RETURN(auto found, find_exchange(options.exchange));
+  KVFERRY_ASSIGN_OR_RETURN(const auto exchange,
+                           only_trusted(std::move(found), options.trusted, signers));
   std::vector<Peer> peers;
   if (exchange) {
-    KVFERRY_ASSIGN_OR_RETURN(peers, find_peers(*exchange));
+    KVFERRY_ASSIGN_OR_RETURN(peers, find_peers(*exchange, signers));
   }
   print_peers(peers, options.json);
   return kExitYes;
@@ -187,10 +220,13 @@ Outcome<bool> wait_for_change(exchange::Watch& watch) {
 
 Outcome<int> watch_peers(const PeersOptions& options) {
   catch_interruption();
-  KVFERRY_ASSIGN_OR_RETURN(const auto exchange, open_exchange(options.exchange));
+  Signers signers;
+  KVFERRY_ASSIGN_OR_RETURN(auto opened, open_exchange(options.exchange));
+  KVFERRY_ASSIGN_OR_RETURN(const auto exchange,
+                           only_trusted(std::move(opened), options.trusted, signers));
   KVFERRY_ASSIGN_OR_RETURN(const auto watch, exchange->watch());
   while (true) {
-    KVFERRY_ASSIGN_OR_RETURN(const std::vector<Peer> peers, find_peers(*exchange));
+    KVFERRY_ASSIGN_OR_RETURN(const std::vector<Peer> peers, find_peers(*exchange, signers));
     print_peers(peers, options.json);
     if (!flush_output()) {
       return kExitUnavailable;

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "kvferry/exchange/exchange.hpp"
+#include "kvferry/wire/envelope.hpp"
 #include "kvferry/wire/message_view.hpp"
 #include "kvferry/wire/serialized_layout.hpp"
 #include "node.hpp"
@@ -14,25 +17,46 @@
 
 namespace kvferry::tool {
 
-/// The formats that a list like "a,b" names, each once.
+/// What a worker publishes its metadata as.
+enum class PublishedFormat : std::uint8_t { kA, kB, kEnvelope };
+
+/// How envelopes are called in an exchange; on the command line it is "envelope".
+inline constexpr std::string_view kEnvelopeFile{"kvfy"};
+
+/// How a format of an exchange is called on the command line.
+[[nodiscard]] std::string_view format_name(std::string_view file) noexcept;
+
+/// The formats that a list like "a,b,envelope" names, each once.
 ///
 /// Errors: usage.
-[[nodiscard]] Outcome<std::vector<wire::MessageFormat>> parse_formats(std::string_view text);
+[[nodiscard]] Outcome<std::vector<PublishedFormat>> parse_formats(std::string_view text);
 
-/// Publishes the metadata of `node` under `name`, one message for each of `formats`; gives the
-/// epoch, with which it can be withdrawn.
+/// What is done to an envelope before it is published.
+using Sealing = std::function<Result<std::vector<std::byte>>(std::span<const std::byte>)>;
+
+/// Publishes the metadata of `node` under `name`, one message for each of `formats`; with `seal`
+/// applied to the envelope. Gives the epoch, with which it can be withdrawn.
 ///
-/// Errors: those of export_metadata() and of Exchange::publish().
+/// Errors: those of export_metadata(), `seal` and Exchange::publish().
 [[nodiscard]] Result<Epoch> publish(exchange::Exchange& exchange, const Node& node,
                                     const std::string& name,
-                                    std::span<const wire::MessageFormat> formats);
+                                    std::span<const PublishedFormat> formats,
+                                    const Sealing& seal = {});
 
-/// Reads the message that says most of those that a worker publishes.
+/// A message of any format, seen as one.
+struct ReadMessage {
+  std::span<const std::byte> bytes{};
+  std::unique_ptr<const wire::Envelope> envelope{};  ///< null for formats A and B
+  wire::MessageView view{};                          ///< points into bytes or envelope
+};
+
+/// Reads the message that says most of those that a worker publishes. An envelope that asks for
+/// more than is understood here is passed over.
 ///
 /// Errors: kUnavailable when it publishes none that can be read here; kCorrupt when that does not
 ///         decode.
-/// Lifetime: the view points into `published`.
-[[nodiscard]] Result<wire::MessageView> read_richest(const exchange::Formats& published);
+/// Lifetime: points into `published`.
+[[nodiscard]] Result<ReadMessage> read_richest(const exchange::Formats& published);
 
 /// What another worker has published.
 struct PeerMessage {

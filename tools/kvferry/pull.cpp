@@ -21,6 +21,7 @@
 #include "output.hpp"
 #include "publishing.hpp"
 #include "spec.hpp"
+#include "trusting.hpp"
 
 namespace kvferry::tool {
 namespace {
@@ -126,7 +127,10 @@ Outcome<TransferStory> tell(const PullOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const Order order, parse(options));
   KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t own_blocks, blocks_needed(order.blocks.destination));
   KVFERRY_RETURN_IF_ERROR(try_dump(options.dump));
-  KVFERRY_ASSIGN_OR_RETURN(const auto exchange, open_exchange(options.exchange));
+  Signers signers;
+  KVFERRY_ASSIGN_OR_RETURN(auto opened, open_exchange(options.exchange));
+  KVFERRY_ASSIGN_OR_RETURN(const auto exchange,
+                           only_trusted(std::move(opened), options.trusted, signers));
   KVFERRY_ASSIGN_OR_RETURN(const PeerMessage peer, fetch_peer(*exchange, options.peer));
   NodeOptions own = options.node;
   own.name = "pull-" + std::to_string(::getpid());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "output.hpp"
 #include "publishing.hpp"
 #include "spec.hpp"
+#include "trusting.hpp"
 
 namespace kvferry::tool {
 namespace {
@@ -42,9 +44,14 @@ Outcome<int> serve(const WorkerOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const auto exchange, open_exchange(options.exchange));
   KVFERRY_RETURN_IF_ERROR(exchange::validate_name(options.node.name));
   KVFERRY_ASSIGN_OR_RETURN(const auto formats, parse_formats(options.publish));
+  KVFERRY_ASSIGN_OR_RETURN(const Sealing seal, sealing_with(options.sign));
+  if (options.sign && std::ranges::find(formats, PublishedFormat::kEnvelope) == formats.end()) {
+    return usage("--sign: only an envelope can be signed, and --publish names none");
+  }
   constexpr std::uint64_t kDefaultBlocks = 64;
   KVFERRY_ASSIGN_OR_RETURN(const Node node, Node::create(options.node, kDefaultBlocks));
-  KVFERRY_ASSIGN_OR_RETURN(const Epoch epoch, publish(*exchange, node, options.node.name, formats));
+  KVFERRY_ASSIGN_OR_RETURN(const Epoch epoch,
+                           publish(*exchange, node, options.node.name, formats, seal));
   print("ready " + options.node.name + "\n");
   const bool told = flush_output();
   if (told) {
