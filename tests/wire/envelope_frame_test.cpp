@@ -65,7 +65,7 @@ TEST(EnvelopeFrame, OfOnlyNewerReadersIsIncompatible) {
 }
 
 TEST(EnvelopeFrame, OfAnUnknownKindOfSignatureIsIncompatible) {
-  for (const std::uint64_t kind : {2, 65'535}) {
+  for (const std::uint64_t kind : {2UL, 65'535UL}) {
     expect_fails(
         open_envelope(Frame{.signature_kind = kind, .trailer = "??"}.bytes()),
         ErrorCode::kIncompatible,
