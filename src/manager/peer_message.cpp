@@ -99,31 +99,6 @@ Result<ToldPeer> read_view(const wire::MessageView& view, const Assumptions& ass
   return told;
 }
 
-/// An envelope as a message of format B, so that the same rules hold for both.
-///
-/// Lifetime: names point into `envelope`.
-wire::MessageView as_view(const wire::Envelope& envelope) {
-  wire::MessageView view;
-  view.format = wire::MessageFormat::kB;
-  view.worker_id = envelope.worker_address.worker_id;
-  view.nixl_agent_name = envelope.worker_address.nixl_agent_name;
-  for (const wire::EnvelopeLayout& layout : envelope.layouts) {
-    wire::LocalLayoutView said;
-    said.handle = {view.worker_id, layout.id};
-    said.mem_type = wire::mem_type_of(layout.location);
-    said.layout_type_details = wire::details_of(layout.arrangement);
-    said.layout_config = layout.config;
-    said.location = layout.location;
-    said.agent_name = view.nixl_agent_name;
-    said.device_id = layout.location.id;
-    said.regions_index = view.regions.size();
-    said.regions_count = layout.regions.size();
-    view.regions.insert(view.regions.end(), layout.regions.begin(), layout.regions.end());
-    view.layouts.push_back(std::move(said));
-  }
-  return view;
-}
-
 Result<void> check_guards(const Region& guards, std::uint64_t num_blocks) {
   if (guards.size_bytes / sizeof(std::uint64_t) != num_blocks ||
       guards.size_bytes % sizeof(std::uint64_t) != 0) {
@@ -148,7 +123,7 @@ Result<std::array<std::uint64_t, 2>> digest_of(wire::Envelope envelope) {
 }
 
 Result<ToldPeer> read_envelope(const wire::Envelope& envelope, const ReadOptions& options) {
-  KVFERRY_ASSIGN_OR_RETURN(ToldPeer told, read_view(as_view(envelope), options.assume));
+  KVFERRY_ASSIGN_OR_RETURN(ToldPeer told, read_view(view_of(envelope), options.assume));
   for (std::size_t i = 0; i < told.layouts.size(); ++i) {
     told.layouts[i].guards = envelope.layouts[i].guards;
     if (const auto& guards = told.layouts[i].guards; guards.has_value()) {

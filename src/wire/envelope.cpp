@@ -441,4 +441,26 @@ Result<Envelope> decode_envelope(Bytes bytes, const WireLimits& limits) {
   return envelope;
 }
 
+MessageView view_of(const Envelope& envelope) {
+  MessageView view;
+  view.format = MessageFormat::kB;
+  view.worker_id = envelope.worker_address.worker_id;
+  view.nixl_agent_name = envelope.worker_address.nixl_agent_name;
+  for (const EnvelopeLayout& from : envelope.layouts) {
+    LocalLayoutView& layout = view.layouts.emplace_back();
+    layout.handle = {view.worker_id, from.id};
+    layout.logical_type = from.tier.value_or(layout.logical_type);
+    layout.mem_type = mem_type_of(from.location);
+    layout.layout_type_details = details_of(from.arrangement);
+    layout.layout_config = from.config;
+    layout.location = from.location;
+    layout.agent_name = view.nixl_agent_name;
+    layout.device_id = from.location.id;
+    layout.regions_index = view.regions.size();
+    layout.regions_count = from.regions.size();
+    view.regions.insert(view.regions.end(), from.regions.begin(), from.regions.end());
+  }
+  return view;
+}
+
 }  // namespace kvferry::wire

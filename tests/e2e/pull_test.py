@@ -119,6 +119,19 @@ class PullTest(unittest.TestCase):
             self.assertEqual(code_found, code, err)
         self.assertIn("num_heads 4, the message says 8", err)
 
+    def test_plan_reads_every_message_that_a_worker_published(self):
+        self.tool.start("all-formats", "--num-blocks", "6")
+        self.addCleanup(self.tool.end, "all-formats")
+        to = "geometry:llama-3.1-8b,order=hnd"
+        for file, verdict in (("a", "impossible"), ("b", "needs reordering"),
+                              ("kvfy", "needs reordering")):
+            with self.subTest(file):
+                message = self.tool.path(f"exchange/all-formats.{file}")
+                code, out, err = self.tool.run("plan", "--from", message, "--to", to, "--blocks",
+                                               "4,2:0-1", "--json")
+                self.assertEqual(code, 3 if file == "a" else 0, err)
+                self.assertEqual(json.loads(out)["verdict"], verdict)
+
     def test_layers_seed_and_pages(self):
         report, data = self.dump_of("--peer", "ls2-nhd", "--blocks", "5,2:1,0", "--layers", "3:7")
         self.assertIsNone(expected(layers=(3, 7)).first_wrong(data))

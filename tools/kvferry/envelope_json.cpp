@@ -374,25 +374,4 @@ Result<SignedEnvelope> envelope_of(std::string_view document) {
   return read;
 }
 
-wire::MessageView view_of(const wire::Envelope& envelope) {
-  wire::MessageView view;
-  view.worker_id = envelope.worker_address.worker_id;
-  view.nixl_agent_name = envelope.worker_address.nixl_agent_name;
-  for (const wire::EnvelopeLayout& from : envelope.layouts) {
-    wire::LocalLayoutView& layout = view.layouts.emplace_back();
-    layout.handle = LayoutHandle{view.worker_id, from.id};
-    layout.logical_type = from.tier.value_or(layout.logical_type);
-    layout.mem_type = wire::mem_type_of(from.location);
-    layout.layout_type_details = wire::details_of(from.arrangement);
-    layout.layout_config = from.config;
-    layout.location = from.location;
-    layout.agent_name = view.nixl_agent_name;
-    layout.device_id = from.location.id;
-    layout.regions_index = view.regions.size();
-    layout.regions_count = from.regions.size();
-    view.regions.insert(view.regions.end(), from.regions.begin(), from.regions.end());
-  }
-  return view;
-}
-
 }  // namespace kvferry::tool

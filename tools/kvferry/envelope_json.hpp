@@ -43,9 +43,4 @@ struct SignedEnvelope {
 /// Errors: kCorrupt naming the field ("layouts[0].config.num_blocks: ...").
 [[nodiscard]] Result<SignedEnvelope> envelope_of(std::string_view document);
 
-/// What an envelope shares with the other formats, for the rules of import and for people.
-///
-/// Lifetime: the name points into `envelope`.
-[[nodiscard]] wire::MessageView view_of(const wire::Envelope& envelope);
-
 }  // namespace kvferry::tool

@@ -6,6 +6,7 @@
 
 #include "files.hpp"
 #include "kvferry/base/try.hpp"
+#include "kvferry/wire/envelope.hpp"
 #include "kvferry/wire/serialized_layout.hpp"
 
 namespace kvferry::tool {
@@ -59,10 +60,19 @@ Outcome<const wire::LayoutDescriptor*> find_layout(const FileSpec& spec,
                  std::to_string(message.layouts.size()));
 }
 
+/// A message of any format, with as much of it as all formats share.
+Result<wire::RdmaLayoutDescriptors> read_message(std::vector<std::byte> bytes) {
+  if (!wire::is_envelope(bytes)) {
+    return wire::SerializedLayout::from_bytes(std::move(bytes)).unpack();
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const wire::Envelope envelope, wire::decode_envelope(bytes));
+  return to_owned(view_of(envelope));
+}
+
 Outcome<layout::LayoutView> view_of_file(const FileSpec& spec, const Assumption& assumption) {
   KVFERRY_ASSIGN_OR_RETURN(std::vector<std::byte> bytes,
                            read_input(spec.path, wire::WireLimits{}.message_bytes));
-  const auto message = wire::SerializedLayout::from_bytes(std::move(bytes)).unpack();
+  const auto message = read_message(std::move(bytes));
   if (!message) {
     return Error{message.error()}.with_context(spec.path);
   }

@@ -30,6 +30,7 @@
 #include "kvferry/layout/config.hpp"
 #include "kvferry/layout/layout.hpp"
 #include "kvferry/wire/limits.hpp"
+#include "kvferry/wire/message_view.hpp"
 #include "kvferry/wire/metadata.hpp"
 
 namespace kvferry::wire {
@@ -123,5 +124,10 @@ struct SignedBody {
 ///         kIncompatible naming the features that must be understood and are not.
 [[nodiscard]] Result<Envelope> decode_envelope(std::span<const std::byte> bytes,
                                                const WireLimits& limits = WireLimits{});
+
+/// What an envelope shares with a message of format B, so that the same rules are asked of both.
+///
+/// Lifetime: names point into `envelope`.
+[[nodiscard]] MessageView view_of(const Envelope& envelope);
 
 }  // namespace kvferry::wire
