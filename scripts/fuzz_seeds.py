@@ -89,9 +89,23 @@ def examples(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def blobs():
-    return [bytes.fromhex(text) for text in examples("shm.md", "")
+def hex_examples(name):
+    return [bytes.fromhex(text) for text in examples(name, "")
             if re.fullmatch(r"[0-9a-f\s]+", text)]
+
+
+def blobs():
+    return hex_examples("shm.md")
+
+
+def control_messages():
+    """The example of the specification, and one of each type and of one that is not known, whose
+    checksum the target makes right."""
+    bodies = [bytes(16) + b"\1" + bytes(7) + b"\1" + bytes(15), b"", b"\7\0too many",
+              b"\0\0", b"\x08\0too late"]
+    return hex_examples("control.md") + [
+        b"KVFC\1\0" + bytes([kind, 0]) + bytes(32) + body + bytes(8)
+        for kind, body in zip((1, 2, 3, 4, 4, 9), bodies + [b""])]
 
 
 def packets():
@@ -117,6 +131,7 @@ def lines(texts):
 
 
 SEEDS = {
+    "control": control_messages,
     "envelope": envelopes,
     "format_a": lambda: messages("a"),
     "format_a_reference": lambda: messages("a"),

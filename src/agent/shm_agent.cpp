@@ -63,6 +63,7 @@ class ShmAgentObject final : public ShmAgent {
   Result<RegistrationId> register_memory(memory::MemoryPtr memory, Access access) override;
   Result<void> deregister_memory(RegistrationId id) override;
   Result<std::vector<std::byte>> local_metadata() const override;
+  Result<std::vector<std::byte>> contact_metadata() const override;
   Result<PeerId> load_peer(std::string_view name, std::span<const std::byte> blob,
                            TimePoint deadline) override;
   Result<void> update_peer(PeerId peer, std::span<const std::byte> blob,
@@ -84,11 +85,14 @@ class ShmAgentObject final : public ShmAgent {
 
   Result<void> notify(PeerId peer, std::span<const std::byte> message, TimePoint deadline) override;
   std::vector<Notification> take_notifications() override;
+  Result<void> wait(TimePoint deadline) override;
+  void wake() override;
 
  private:
   [[nodiscard]] Result<void> refuse_in_child() const;
   [[nodiscard]] TimePoint machine_time(TimePoint deadline) const;
   [[nodiscard]] Result<PeerViewPtr> find(PeerId peer) const;
+  [[nodiscard]] ShmBlob describe(std::vector<BlobMemory> memories) const;
   [[nodiscard]] Result<void> check_name_is_free(std::string_view name) const
       KVFERRY_REQUIRES(state_->mutex);
   [[nodiscard]] Result<ShmBlob> read_blob(std::string_view name,
@@ -192,8 +196,7 @@ std::array<std::byte, 16> boot_id() {
   return id;
 }
 
-Result<std::vector<std::byte>> ShmAgentObject::local_metadata() const {
-  KVFERRY_RETURN_IF_ERROR(refuse_in_child());
+ShmBlob ShmAgentObject::describe(std::vector<BlobMemory> memories) const {
   ShmBlob blob;
   blob.name = options_.name;
   blob.socket_path = state_->server->options().socket_path;
@@ -201,8 +204,18 @@ Result<std::vector<std::byte>> ShmAgentObject::local_metadata() const {
   blob.boot = boot_id();
   blob.user = geteuid();
   blob.process = static_cast<std::uint32_t>(getpid());
-  blob.memories = state_->registry.table();
-  return encode_blob(blob);
+  blob.memories = std::move(memories);
+  return blob;
+}
+
+Result<std::vector<std::byte>> ShmAgentObject::local_metadata() const {
+  KVFERRY_RETURN_IF_ERROR(refuse_in_child());
+  return encode_blob(describe(state_->registry.table()));
+}
+
+Result<std::vector<std::byte>> ShmAgentObject::contact_metadata() const {
+  KVFERRY_RETURN_IF_ERROR(refuse_in_child());
+  return encode_blob(describe({}));
 }
 
 Result<ShmBlob> ShmAgentObject::read_blob(std::string_view name,
@@ -408,6 +421,20 @@ Result<void> ShmAgentObject::notify(PeerId peer, std::span<const std::byte> mess
 
 std::vector<Notification> ShmAgentObject::take_notifications() {
   return guard_->is_child() ? std::vector<Notification>{} : state_->server->take_notifications();
+}
+
+Result<void> ShmAgentObject::wait(TimePoint deadline) {
+  KVFERRY_RETURN_IF_ERROR(refuse_in_child());
+  if (!state_->server->wait(machine_time(deadline))) {
+    return Error{ErrorCode::kDeadline, "no message, and no peer's end"};
+  }
+  return {};
+}
+
+void ShmAgentObject::wake() {
+  if (!guard_->is_child()) {
+    state_->server->wake();
+  }
 }
 
 Result<void> check_options(const ShmAgentOptions& options) {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/bytes.hpp"
+#include "base/bytes.hpp"
 #include "kvferry/base/checked.hpp"
 #include "kvferry/base/try.hpp"
 #include "memory/control_page.hpp"

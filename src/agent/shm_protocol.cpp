@@ -3,9 +3,9 @@
 
 #include <utility>
 
-#include "agent/bytes.hpp"
 #include "agent/shm_blob.hpp"
 #include "agent/unix_socket.hpp"
+#include "base/bytes.hpp"
 
 namespace kvferry::agent {
 namespace {

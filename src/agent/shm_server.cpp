@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <system_error>
 #include <utility>
@@ -105,6 +106,25 @@ Result<void> ShmServer::add_to_epoll(int descriptor, std::uint32_t events, Token
 std::vector<Notification> ShmServer::take_notifications() {
   const MutexLock lock{mutex_};
   return std::exchange(notifications_, {});
+}
+
+bool ShmServer::wait(TimePoint until) {
+  const MutexLock lock{mutex_};
+  while (notifications_.empty() && !woken_) {
+    const Duration left = until - std::chrono::steady_clock::now();
+    if (left <= Duration::zero()) {
+      return false;
+    }
+    news_.wait_for(mutex_, left);
+  }
+  woken_ = false;
+  return true;
+}
+
+void ShmServer::wake() {
+  const MutexLock lock{mutex_};
+  woken_ = true;
+  news_.notify_all();
 }
 
 Result<void> ShmServer::watch(const std::shared_ptr<PeerProcess>& process) {
@@ -257,6 +277,7 @@ Result<void> ShmServer::take(const std::string& peer, std::span<const std::byte>
                                        std::to_string(limits.notification_count) + " wait"};
   }
   notifications_.push_back({peer, {message.begin(), message.end()}});
+  news_.notify_all();
   return {};
 }
 
@@ -271,6 +292,7 @@ void ShmServer::note_death(Token token) {
   }
   if (process != nullptr) {
     process->set_dead();
+    wake();
     log(LogLevel::kInfo, "process " + std::to_string(process->id()) + " of a peer has ended");
   }
 }

@@ -43,6 +43,10 @@ class ShmServer {
   [[nodiscard]] const Options& options() const noexcept { return options_; }
   [[nodiscard]] std::vector<Notification> take_notifications();
 
+  /// As Agent::wait() and wake(); says whether something came, and waits by the machine's clock.
+  [[nodiscard]] bool wait(TimePoint until);
+  void wake();
+
   /// Marks `process` dead as soon as it ends.
   [[nodiscard]] Result<void> watch(const std::shared_ptr<PeerProcess>& process);
 
@@ -79,7 +83,9 @@ class ShmServer {
   std::map<Token, Connection> connections_;  // Of the thread alone.
 
   Mutex mutex_;
+  CondVar news_;
   std::vector<Notification> notifications_ KVFERRY_GUARDED_BY(mutex_);
+  bool woken_ KVFERRY_GUARDED_BY(mutex_){false};  ///< by a death or by wake()
   std::map<Token, std::weak_ptr<PeerProcess>> watched_ KVFERRY_GUARDED_BY(mutex_);
   Token next_token_ KVFERRY_GUARDED_BY(mutex_){2};  ///< even: a process; odd: a connection
 

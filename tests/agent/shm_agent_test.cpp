@@ -231,6 +231,9 @@ TEST_F(ShmAgentIn, IsOfNoUseInAForkedChildAndUnharmedByIt) {
                        refused(agent_->register_memory(memory, Access::kRead));
                        refused(agent_->deregister_memory(RegistrationId{1}));
                        refused(agent_->local_metadata());
+                       refused(agent_->contact_metadata());
+                       refused(agent_->wait(soon()));
+                       agent_->wake();
                        refused(agent_->load_peer("two", {}, soon()));
                        refused(agent_->update_peer(*peer, {}, soon()));
                        refused(agent_->forget_peer(*peer));

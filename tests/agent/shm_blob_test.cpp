@@ -13,7 +13,7 @@
 #include <random>
 #include <sstream>
 
-#include "agent/bytes.hpp"
+#include "base/bytes.hpp"
 #include "kvferry/testing/matchers.hpp"
 
 namespace kvferry::agent {

@@ -99,6 +99,10 @@ class Agent {
   /// What a peer needs to reach the memory registered now. Fine with none.
   [[nodiscard]] virtual Result<std::vector<std::byte>> local_metadata() const = 0;
 
+  /// What a peer needs to send messages here, and nothing of what is registered: as
+  /// local_metadata() otherwise, small, and the same for the life of the agent.
+  [[nodiscard]] virtual Result<std::vector<std::byte>> contact_metadata() const = 0;
+
   /// Makes contact with the peer that `blob` describes and proves that its memory is reachable.
   ///
   /// Errors: kInvalidArgument for one's own name or a blob of another name; kCorrupt for a blob
@@ -168,6 +172,16 @@ class Agent {
 
   /// Takes all messages that arrived, in the order of each sender.
   [[nodiscard]] virtual std::vector<Notification> take_notifications() = 0;
+
+  /// Waits until a message is there to be taken, or the process of a loaded peer has ended or
+  /// somebody has called wake() since the last call that said so. For one thread: of several, any
+  /// one may be told.
+  ///
+  /// Errors: kDeadline when nothing of that came; kRefused in a forked child.
+  [[nodiscard]] virtual Result<void> wait(TimePoint deadline) = 0;
+
+  /// Ends the wait() that there is, or else the next one.
+  virtual void wake() = 0;
 
  protected:
   Agent() = default;

@@ -62,6 +62,9 @@ class FaultyAgent final : public agent::Agent {
   Result<agent::RegistrationId> register_memory(memory::MemoryPtr memory, Access access) override;
   Result<void> deregister_memory(agent::RegistrationId id) override;
   Result<std::vector<std::byte>> local_metadata() const override;
+  Result<std::vector<std::byte>> contact_metadata() const override {
+    return inner_->contact_metadata();
+  }
   Result<agent::PeerId> load_peer(std::string_view name, std::span<const std::byte> blob,
                                   TimePoint deadline) override;
   Result<void> update_peer(agent::PeerId peer, std::span<const std::byte> blob,
@@ -82,6 +85,8 @@ class FaultyAgent final : public agent::Agent {
   std::vector<agent::Notification> take_notifications() override {
     return inner_->take_notifications();
   }
+  Result<void> wait(TimePoint deadline) override { return inner_->wait(deadline); }
+  void wake() override { inner_->wake(); }
 
  private:
   class Side;

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace kvferry::agent {
+namespace kvferry {
 
 /// Appends fixed-width little-endian numbers, byte by byte.
 class ByteWriter {
@@ -79,4 +79,4 @@ class ByteReader {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-}  // namespace kvferry::agent
+}  // namespace kvferry
