@@ -79,7 +79,7 @@ Result<LaneEntry> TransportManager::Impl::make_lane(const TransferEnd& source,
     KVFERRY_ASSIGN_OR_RETURN(
         lane->executor,
         transfer::make_agent_executor(
-            {options_.agent, source.remote.peer->agent_peer, source.remote.layout->side,
+            {options_.agent, source.remote.peer->contact->id(), source.remote.layout->side,
              destination.local->physical->layout().regions(), destination.local->physical}));
   }
   entry.lane = std::move(lane);
@@ -109,12 +109,33 @@ Result<std::unique_ptr<transfer::GuardCheck>> TransportManager::Impl::guards_of(
                        buffer->size() * sizeof(std::uint64_t)};
   KVFERRY_ASSIGN_OR_RETURN(auto reader,
                            transfer::make_agent_executor({options_.agent,
-                                                          source.remote.peer->agent_peer,
+                                                          source.remote.peer->contact->id(),
                                                           source.remote.layout->guard_side,
                                                           {&numbers, 1},
                                                           buffer}));
   check->set_reader(std::move(reader));
   return check;
+}
+
+/// Null: there are no blocks.
+Result<std::shared_ptr<HeldBlocks>> TransportManager::Impl::hold(
+    const TransferEnd& source, std::span<const BlockId> blocks,
+    const transfer::TransferOptions& options, TimePoint deadline) {
+  if (source.is_local()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "hold_source: the source is a layout of this worker, whose blocks are held by who "
+                 "asks"};
+  }
+  if (blocks.empty()) {
+    return std::shared_ptr<HeldBlocks>{};
+  }
+  wire::Hold wanted;
+  wanted.layout = source.remote.layout->told.handle;
+  wanted.blocks.assign(blocks.begin(), blocks.end());
+  wanted.sequences.assign(options.expected_sequences.begin(), options.expected_sequences.end());
+  KVFERRY_ASSIGN_OR_RETURN(
+      auto held, service_->hold(source.remote.peer->contact, std::move(wanted), deadline));
+  return std::shared_ptr<HeldBlocks>{std::move(held)};
 }
 
 Result<LaneEntry> TransportManager::Impl::lane_between(const TransferEnd& source,
@@ -149,6 +170,11 @@ Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
                                                   {blocks.source, from.view().page_size(),
                                                    blocks.destination, to.view().page_size()},
                                                   options.expected_sequences));
+  const TimePoint deadline = deadline_after(called_at, options.deadline);
+  std::shared_ptr<HeldBlocks> held;
+  if (options.hold_source) {
+    KVFERRY_ASSIGN_OR_RETURN(held, hold(from, blocks.source, options, deadline));
+  }
   transfer::TransferParts parts{entry.lane,
                                 std::move(plan),
                                 to.local->physical->claims(),
@@ -157,7 +183,12 @@ Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
                                 {std::move(source_pass), std::move(destination_pass)},
                                 options_.clock,
                                 called_at,
-                                deadline_after(called_at, options.deadline)};
+                                deadline};
+  if (held != nullptr) {
+    parts.on_end = [held = std::move(held)](const std::optional<Error>& error) {
+      held->end(error);
+    };
+  }
   KVFERRY_ASSIGN_OR_RETURN(auto state, transfer::TransferState::create(std::move(parts)));
   engine_->start(state);
   return transfer::Transfer{std::move(state)};

@@ -10,6 +10,7 @@
 #include "base/mutex.hpp"
 #include "kvferry/manager/transport_manager.hpp"
 #include "manager/peer_message.hpp"
+#include "manager/peer_service.hpp"
 #include "manager/registry.hpp"
 #include "transfer/engine.hpp"
 #include "transfer/guard_check.hpp"
@@ -43,7 +44,7 @@ class TransportManager::Impl {
   Impl& operator=(const Impl&) = delete;
   ~Impl();
 
-  /// Makes the fork guard, then the engine.
+  /// Makes the fork guard, then the engine, then what talks to peers.
   [[nodiscard]] Result<void> start();
 
   /// Errors: kRefused in a process that was forked from the manager's.
@@ -76,8 +77,12 @@ class TransportManager::Impl {
   [[nodiscard]] std::uint64_t generation() const;
   [[nodiscard]] const Registry& registry() const noexcept { return registry_; }
   [[nodiscard]] std::size_t in_flight() const { return engine_->in_flight(); }
+  [[nodiscard]] std::size_t leases_held() const {
+    return service_ == nullptr ? 0 : service_->leases_held();
+  }
 
  private:
+  [[nodiscard]] Result<void> start_service();
   [[nodiscard]] Result<std::vector<agent::RegistrationId>> register_memories(
       const transfer::PhysicalLayout& layout, Access access);
   void deregister_memories(const std::vector<agent::RegistrationId>& registrations);
@@ -98,7 +103,7 @@ class TransportManager::Impl {
       KVFERRY_REQUIRES(peers_mutex_);
   void go_back_to(const Peer& known, TimePoint deadline) KVFERRY_REQUIRES(peers_mutex_);
   /// The peer that `told` describes, with those layouts of `known` (may be null) that it still has.
-  [[nodiscard]] Result<std::shared_ptr<Peer>> make_peer(ToldPeer told, agent::PeerId agent_peer,
+  [[nodiscard]] Result<std::shared_ptr<Peer>> make_peer(ToldPeer told, ContactPtr contact,
                                                         const Peer* known)
       KVFERRY_REQUIRES(peers_mutex_);
   [[nodiscard]] Result<void> prepare_sides(agent::PeerId agent_peer, RemoteLayout& layout);
@@ -107,6 +112,11 @@ class TransportManager::Impl {
   [[nodiscard]] Result<std::unique_ptr<transfer::GuardCheck>> guards_of(
       const TransferEnd& source, const transfer::GuardedBlocks& blocks,
       std::span<const std::uint64_t> expected) const;
+  /// Asks the owner of the source to hold its blocks.
+  [[nodiscard]] Result<std::shared_ptr<HeldBlocks>> hold(const TransferEnd& source,
+                                                         std::span<const BlockId> blocks,
+                                                         const transfer::TransferOptions& options,
+                                                         TimePoint deadline);
   [[nodiscard]] Result<LaneEntry> lane_between(const TransferEnd& source,
                                                const TransferEnd& destination, const LaneKey& key);
   [[nodiscard]] Result<LaneEntry> make_lane(const TransferEnd& source,
@@ -118,6 +128,8 @@ class TransportManager::Impl {
   std::unique_ptr<const agent::ForkGuard> guard_;
   Registry registry_;
   std::unique_ptr<transfer::Engine> engine_;
+  std::shared_ptr<Contacts> contacts_;    // shared: with each contact; null without an agent
+  std::unique_ptr<PeerService> service_;  ///< null without an agent
 
   Epoch epoch_;
 

@@ -196,8 +196,7 @@ Result<void> TransportManager::Impl::prepare_sides(agent::PeerId agent_peer, Rem
   return {};
 }
 
-Result<std::shared_ptr<Peer>> TransportManager::Impl::make_peer(ToldPeer told,
-                                                                agent::PeerId agent_peer,
+Result<std::shared_ptr<Peer>> TransportManager::Impl::make_peer(ToldPeer told, ContactPtr contact,
                                                                 const Peer* known) {
   const ByTold before = by_told(known);
   std::vector<std::shared_ptr<RemoteLayout>> made;
@@ -210,7 +209,7 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::make_peer(ToldPeer told,
     }
     auto remote = std::make_shared<RemoteLayout>(
         RemoteLayout{{}, std::move(layout), nullptr, nullptr, std::make_shared<transfer::Gate>()});
-    KVFERRY_RETURN_IF_ERROR(prepare_sides(agent_peer, *remote));
+    KVFERRY_RETURN_IF_ERROR(prepare_sides(contact->id(), *remote));
     made.push_back(remote);
     peer->layouts.push_back(std::move(remote));
   }
@@ -219,17 +218,17 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::make_peer(ToldPeer told,
     remote->handle = registry_.fresh_handle(remote->told.handle);
   }
   peer->identity = std::move(told.identity);
-  peer->agent_peer = agent_peer;
+  peer->contact = std::move(contact);
   return peer;
 }
 
 Result<std::shared_ptr<Peer>> TransportManager::Impl::load(ToldPeer told, TimePoint deadline) {
   KVFERRY_ASSIGN_OR_RETURN(
-      const agent::PeerId agent_peer,
-      options_.agent->load_peer(told.identity.agent_name, told.identity.blob, deadline));
-  auto peer = make_peer(std::move(told), agent_peer, nullptr);
+      const ContactPtr contact,
+      contacts_->import(told.identity.agent_name, told.identity.blob, deadline));
+  auto peer = make_peer(std::move(told), contact, nullptr);
   if (!peer) {
-    static_cast<void>(options_.agent->forget_peer(agent_peer));
+    contacts_->forget(contact);
   }
   return peer;
 }
@@ -253,9 +252,8 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::update(const Peer& known, 
       return still_used(known.identity.worker_id);
     }
   }
-  KVFERRY_RETURN_IF_ERROR(
-      options_.agent->update_peer(known.agent_peer, told.identity.blob, deadline));
-  auto peer = make_peer(std::move(told), known.agent_peer, kept.empty() ? nullptr : &known);
+  KVFERRY_RETURN_IF_ERROR(contacts_->update(known.contact, told.identity.blob, deadline));
+  auto peer = make_peer(std::move(told), known.contact, kept.empty() ? nullptr : &known);
   if (!peer) {
     go_back_to(known, deadline);
     return peer;
@@ -275,19 +273,19 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::update(const Peer& known, 
 /// memory, regions are resolved anew; where the agent cannot go back, because the old memory is
 /// gone, the worker is forgotten.
 void TransportManager::Impl::go_back_to(const Peer& known, TimePoint deadline) {
-  bool back{options_.agent->update_peer(known.agent_peer, known.identity.blob, deadline)};
+  bool back{contacts_->update(known.contact, known.identity.blob, deadline)};
   auto peer = std::make_shared<Peer>(known);
   for (RemoteLayoutPtr& layout : peer->layouts) {
     if (back && !is_current(*layout)) {
       auto again = std::make_shared<RemoteLayout>(*layout);
-      back = prepare_sides(known.agent_peer, *again).has_value();
+      back = prepare_sides(known.contact->id(), *again).has_value();
       layout = std::move(again);
     }
   }
   if (back) {
     registry_.put_peer(std::move(peer));
   } else {
-    static_cast<void>(options_.agent->forget_peer(known.agent_peer));
+    contacts_->forget(known.contact);
     registry_.remove_peer(known.identity.worker_id);
   }
 }
@@ -341,7 +339,8 @@ Result<void> TransportManager::Impl::forget_peer(WorkerId worker_id, Duration ti
   }
   gates.stay_closed();
   registry_.remove_peer(worker_id);
-  return options_.agent->forget_peer(peer->agent_peer);
+  contacts_->forget(peer->contact);
+  return {};
 }
 
 }  // namespace kvferry::manager

@@ -13,6 +13,7 @@
 #include "base/mutex.hpp"
 #include "kvferry/base/epoch.hpp"
 #include "kvferry/manager/transport_manager.hpp"
+#include "manager/contacts.hpp"
 #include "transfer/gate.hpp"
 #include "transfer/state.hpp"
 
@@ -66,7 +67,7 @@ struct PeerIdentity {
 /// Another worker, as its last message described it.
 struct Peer {
   PeerIdentity identity;
-  agent::PeerId agent_peer{};
+  ContactPtr contact;
   std::optional<TimePoint> expires;      ///< end of its lease
   std::vector<Epoch> past;               ///< earlier lives, the last few
   std::vector<RemoteLayoutPtr> layouts;  ///< in the message's order

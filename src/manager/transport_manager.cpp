@@ -26,10 +26,8 @@ TransportManager::Impl::Impl(ManagerOptions options)
 }
 
 TransportManager::Impl::~Impl() {
-  engine_.reset();  // First: what it carries out uses everything else.
-  for (const PeerPtr& peer : registry_.peers()) {
-    static_cast<void>(options_.agent->forget_peer(peer->agent_peer));
-  }
+  engine_.reset();   // First: what it carries out uses everything else.
+  service_.reset();  // Next: it tells owners how that ended.
   for (const LocalLayoutPtr& layout : registry_.locals()) {
     deregister_memories(layout->registrations);
   }
@@ -46,6 +44,22 @@ Result<void> TransportManager::Impl::start() {
                            transfer::Engine::create({.copy_threads = options_.copy_threads,
                                                      .shutdown_timeout = options_.shutdown_timeout,
                                                      .log = options_.log}));
+  return options_.agent == nullptr ? Result<void>{} : start_service();
+}
+
+Result<void> TransportManager::Impl::start_service() {
+  contacts_ = std::make_shared<Contacts>(options_.agent, options_.clock);
+  PeerService::Options serving;
+  serving.worker = options_.worker_id;
+  serving.epoch = epoch_;
+  serving.desk = {options_.agent,
+                  contacts_,
+                  std::make_shared<Outbox>(options_.agent, options_.clock, options_.log),
+                  options_.clock,
+                  options_.log,
+                  options_.leases,
+                  options_.lease_limits};
+  KVFERRY_ASSIGN_OR_RETURN(service_, PeerService::start(std::move(serving), registry_));
   return {};
 }
 
@@ -189,6 +203,10 @@ Result<transfer::Transfer> TransportManager::execute_transfer(
 
 std::size_t TransportManager::transfers_in_flight() const {
   return impl_->in_own_process() ? impl_->in_flight() : 0;
+}
+
+std::size_t TransportManager::leases_held() const {
+  return impl_->in_own_process() ? impl_->leases_held() : 0;
 }
 
 }  // namespace kvferry::manager

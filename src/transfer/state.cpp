@@ -178,6 +178,7 @@ TransferState::Step TransferState::drain() {
     return Step::kFinished;
   }
   if (settle_if_quiet()) {
+    tell_end();
     return Step::kFinished;
   }
   if (!std::exchange(asked_to_stop_, true)) {
@@ -192,6 +193,9 @@ TransferState::Step TransferState::finish(std::optional<Error> error) {
   }
   const bool still = settle_if_quiet();  // First: whoever sees the end can use the blocks at once.
   publish(std::move(error), still);
+  if (still) {
+    tell_end();
+  }
   return still ? Step::kFinished : Step::kWaiting;
 }
 
@@ -210,6 +214,13 @@ bool TransferState::settle_if_quiet() {
     pass.leave();
   }
   return true;
+}
+
+void TransferState::tell_end() {
+  const auto on_end = std::exchange(parts_.on_end, nullptr);
+  if (on_end) {
+    on_end(poll()->error);
+  }
 }
 
 std::vector<BlockId> TransferState::bad_blocks() const {

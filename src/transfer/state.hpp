@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,6 +35,9 @@ struct TransferParts {
   std::shared_ptr<const Clock> clock;         // shared: with the manager, which may go first
   TimePoint called_at;
   TimePoint deadline;
+  /// Called once, when the transfer has ended and nothing can touch the destination any more; may
+  /// be empty. Must not wait.
+  std::function<void(const std::optional<Error>& error)> on_end{};
 };
 
 /// One transfer from its claims to its end. It is carried out by whoever calls step(): the caller
@@ -93,6 +97,7 @@ class TransferState {
   /// Gives claims and gates back unless a request may still move bytes; says whether it did.
   bool settle_if_quiet() KVFERRY_REQUIRES(stepping_);
   void publish(std::optional<Error> error, bool quiet) KVFERRY_EXCLUDES(mutex_);
+  void tell_end() KVFERRY_REQUIRES(stepping_) KVFERRY_EXCLUDES(mutex_);
   [[nodiscard]] std::vector<BlockId> bad_blocks() const;
   void end_overdue();
 

@@ -52,6 +52,10 @@ inline transfer::PhysicalLayoutPtr shared_layout(const layout::LayoutConfig& con
   return *built;
 }
 
+/// What the two processes of a lease have: blocks of standard_config(), 2 MiB in all.
+inline constexpr std::uint64_t kLeasedBlocks = 128;
+inline constexpr std::uint64_t kLeasedBytes = kLeasedBlocks * 16'384;
+
 /// One worker with an agent of shared memory; in a test there are several in one process.
 struct Worker {
   Worker(const TemporaryDirectory& directory, std::uint64_t id, const std::string& name,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -50,7 +52,8 @@ class Rig {
          {transfer::GatePass{source_gate}, transfer::GatePass{destination_gate}},
          clock_,
          now,
-         deadline_after(now, timeout)});
+         deadline_after(now, timeout),
+         on_end});
   }
 
   /// Whether nothing of the destination is claimed and nobody is inside the gates.
@@ -76,6 +79,7 @@ class Rig {
   transfer::BlockGuardsPtr source_guards;       ///< of the source; null at first
   transfer::BlockGuardsPtr destination_guards;  ///< of the destination; null at first
   std::vector<std::uint64_t> expected;          ///< sequence numbers, of the next transfer
+  std::function<void(const std::optional<Error>&)> on_end;  ///< of the next transfer
   transfer::GatePtr source_gate;
   transfer::GatePtr destination_gate;
 

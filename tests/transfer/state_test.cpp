@@ -196,6 +196,30 @@ TEST_F(TransferStateTest, CancelAfterTheEndChangesNothing) {
   EXPECT_TRUE(state->wait().ok());
 }
 
+TEST_F(TransferStateTest, TellsTheEndOnceAndWhenQuiet) {
+  std::vector<std::optional<Error>> told;
+  rig_.on_end = [&told](const std::optional<Error>& error) { told.push_back(error); };
+  const auto good = start();
+  run_to_end(*good);
+  EXPECT_EQ(good->step(), Step::kFinished);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0], std::nullopt);
+
+  rig_.backend->script = [](std::size_t) { return Does::kPend; };
+  rig_.backend->obeys_cancel = false;
+  const auto cancelled = start();
+  run_to_end(*cancelled);
+  cancelled->request_cancel();
+  EXPECT_EQ(cancelled->step(), Step::kWaiting);
+  EXPECT_TRUE(cancelled->poll().has_value());
+  EXPECT_EQ(told.size(), 1U) << "a piece may still move";
+  rig_.backend->complete_all();
+  EXPECT_EQ(cancelled->step(), Step::kFinished);
+  EXPECT_EQ(cancelled->step(), Step::kFinished);
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(told[1], cancelled->poll()->error);
+}
+
 TEST_F(TransferStateTest, CancelledRequestThatStaysPendingIsInQuarantineUntilQuiet) {
   rig_.backend->script = [](std::size_t post) { return post == 1 ? Does::kPend : Does::kCopy; };
   rig_.backend->obeys_cancel = false;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: a control message is exactly the bytes of docs/spec/control.md, and no other bytes are
-// taken for one; what is from a newer version can still be answered. Method: the page's example;
-// every truncation and every flipped bit of every type; forged fields with a right checksum, so
-// that the checks behind it are reached.
+// taken for one; what is from a newer version can still be answered.
+// Method: the page's example; every truncation and every flipped bit of every type; forged
+// fields with a right checksum, so that the checks behind it are reached.
 #include "wire/control.hpp"
 
 #include <gtest/gtest.h>

@@ -29,6 +29,7 @@
 #include "kvferry/base/result.hpp"
 #include "kvferry/layout/compatibility.hpp"
 #include "kvferry/layout/config.hpp"
+#include "kvferry/manager/leases.hpp"
 #include "kvferry/transfer/physical_layout.hpp"
 #include "kvferry/transfer/transfer.hpp"
 #include "kvferry/wire/limits.hpp"
@@ -40,7 +41,8 @@ struct ManagerOptions {
   WorkerId worker_id{};
   /// Of this life of the worker; nothing: drawn by create().
   std::optional<Epoch> epoch{};
-  /// Null: only transfers inside this process, nothing to export or import.
+  /// Null: only transfers inside this process, nothing to export or import. An agent has one
+  /// manager, which takes all messages that come, and shares its clock.
   // Shared: the caller keeps using it, and transfers in flight may outlive both.
   std::shared_ptr<agent::Agent> agent{};
   std::shared_ptr<const Clock> clock{};           ///< null: SteadyClock; shared with every transfer
@@ -53,6 +55,9 @@ struct ManagerOptions {
   /// How long the destructor waits for cancelled transfers to become quiet: they look every MiB,
   /// so that seconds mean that something under them hangs.
   Duration shutdown_timeout{std::chrono::seconds{5}};
+  /// Asked before a peer's transfer may hold blocks of this worker, and told how that ended.
+  LeaseHooks leases{};
+  LeaseLimits lease_limits{};
 };
 
 struct RegisterOptions {
@@ -206,7 +211,11 @@ class TransportManager {
   ///           destination, expected sequence numbers of a layout without guards;
   ///           kIncompatible with the reason; kStale for a handle that is not known (any more) or
   ///           a peer whose lease is over; kBusy when another transfer, or its engine, writes to
-  ///           one of the blocks.
+  ///           one of the blocks. With hold_source also what the owner answers: kRefused, or
+  ///           another code that its engine chose; kStale for a layout that it has no more or other
+  ///           sequences; kBusy for too many leases; kInvalidArgument for a local source, for more
+  ///           than 7,168 blocks and sequences, or a deadline above what the owner allows;
+  ///           kDeadline when it does not answer; kUnavailable when it is dead.
   /// Lifetime: the transfer keeps both layouts and the agent alive.
   [[nodiscard]] Result<transfer::Transfer> execute_transfer(
       LayoutHandle source, std::span<const BlockId> source_blocks, LayoutHandle destination,
@@ -214,6 +223,9 @@ class TransportManager {
 
   /// Transfers in flight or in quarantine, without those that their caller still carries out.
   [[nodiscard]] std::size_t transfers_in_flight() const;
+
+  /// How many leases peers have of blocks of this worker.
+  [[nodiscard]] std::size_t leases_held() const;
 
  private:
   class Impl;

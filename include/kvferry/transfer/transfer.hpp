@@ -27,6 +27,10 @@ struct TransferOptions {
   /// Empty, or for each source block the sequence number that its guard must have: no byte moves
   /// when one has another.
   std::span<const std::uint64_t> expected_sequences{};
+  /// Asks the owner first to hold the source blocks until the end of the transfer, at most until a
+  /// second after the deadline, and tells it how the transfer ended. Waits for the owner's answer.
+  /// Of a peer's layout only: blocks of one's own are the caller's to hold.
+  bool hold_source{false};
 };
 
 /// How a transfer ended. Blocks that are not in `bad_blocks` hold every byte that the source's
