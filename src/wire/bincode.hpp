@@ -263,20 +263,7 @@ class BasicReader {
 using Reader = BasicReader<true>;
 using QuickReader = BasicReader<false>;
 
-/// Counts the bytes that a Writer writes at most. What the numbers are is not looked at.
-class Bound {
- public:
-  void u64(std::uint64_t) noexcept { bytes_ += 1 + marker_bytes(kMarkerU64); }
-  void u128(std::uint64_t, std::uint64_t) noexcept { bytes_ += 1 + marker_bytes(kMarkerU128); }
-  void raw(std::span<const std::byte> bytes) noexcept { bytes_ += bytes.size(); }
-
-  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
-
- private:
-  std::size_t bytes_{0};
-};
-
-/// Writes items, each integer in its shortest form, to where a Bound found that there is room.
+/// Writes items, each integer in its shortest form, to where there is room.
 class Writer {
  public:
   explicit Writer(std::byte* cursor) noexcept : cursor_{cursor} {}

@@ -253,18 +253,16 @@ class Decoder {
       return false;
     }
     if (type == format::kFullyContiguous) {
-      FullyContiguousDetails contiguous;
+      auto& contiguous = details.template emplace<FullyContiguousDetails>();
       const bool ok = at(Field::kBlockFormat, reader_.variant(format::kBlockFormats, inner)) &&
                       (!kIsB || order(Field::kContiguousOrder, contiguous.kv_block_layout));
       contiguous.block_format = static_cast<BlockFormat>(inner);
-      details = contiguous;
       return ok;
     }
-    LayerSeparateDetails separate;
+    auto& separate = details.template emplace<LayerSeparateDetails>();
     const bool ok = at(Field::kBlockDim, reader_.variant(format::kBlockDimensions, inner)) &&
                     (!kIsB || order(Field::kSeparateOrder, separate.kv_block_layout));
     separate.block_dim = static_cast<layout::BlockDimension>(inner);
-    details = separate;
     return ok;
   }
 

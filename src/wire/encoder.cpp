@@ -43,96 +43,109 @@ struct Header {
   std::span<const std::byte> nixl_metadata;
 };
 
-template <class Sink>
-void put_text(Sink& sink, std::string_view text) {
-  sink.u64(text.size());
-  sink.raw(std::as_bytes(std::span{text}));
+void put_text(bincode::Writer& writer, std::string_view text) {
+  writer.u64(text.size());
+  writer.raw(std::as_bytes(std::span{text}));
 }
 
 /// A tag is a small number, which is written as the raw byte that it must be.
-template <class Sink>
-void put_option(Sink& sink, const std::optional<std::uint64_t>& value) {
-  sink.u64(value ? 1 : 0);
+void put_option(bincode::Writer& writer, const std::optional<std::uint64_t>& value) {
+  writer.u64(value ? 1 : 0);
   if (value) {
-    sink.u64(*value);
+    writer.u64(*value);
   }
 }
 
-template <class Sink>
-void put_order(Sink& sink, const std::optional<KvBlockLayout>& told) {
-  const KvBlockLayout order = told.value_or(KvBlockLayout{});
-  sink.u64(static_cast<std::uint64_t>(order.type));
-  if (order.type == KvBlockLayout::Type::kCustom) {
-    for (const BlockDim dim : order.custom) {
-      sink.u64(static_cast<std::uint64_t>(dim));
+void put_order(bincode::Writer& writer, const std::optional<KvBlockLayout>& told) {
+  writer.u64(static_cast<std::uint64_t>(told ? told->type : KvBlockLayout::Type::kUnknown));
+  if (told && told->type == KvBlockLayout::Type::kCustom) {
+    for (const BlockDim dim : told->custom) {
+      writer.u64(static_cast<std::uint64_t>(dim));
     }
   }
 }
 
-template <class Sink>
-void put_config(Sink& sink, const layout::LayoutConfig& config, MessageFormat format) {
-  sink.u64(config.num_blocks);
-  sink.u64(config.num_layers);
-  sink.u64(config.outer_dim);
-  sink.u64(config.page_size);
-  sink.u64(config.inner_dim);
-  sink.u64(config.alignment);
-  sink.u64(config.dtype_width_bytes);
+void put_config(bincode::Writer& writer, const layout::LayoutConfig& config, MessageFormat format) {
+  writer.u64(config.num_blocks);
+  writer.u64(config.num_layers);
+  writer.u64(config.outer_dim);
+  writer.u64(config.page_size);
+  writer.u64(config.inner_dim);
+  writer.u64(config.alignment);
+  writer.u64(config.dtype_width_bytes);
   if (format == MessageFormat::kA) {
-    sink.u64(static_cast<std::uint64_t>(config.inner_shape));
+    writer.u64(static_cast<std::uint64_t>(config.inner_shape));
   } else {
-    put_option(sink, config.num_heads);
+    put_option(writer, config.num_heads);
   }
 }
 
-template <class Sink>
-void put_details(Sink& sink, const LayoutTypeDetails& details, MessageFormat format) {
-  sink.u64(details.index());
+void put_details(bincode::Writer& writer, const LayoutTypeDetails& details, MessageFormat format) {
+  writer.u64(details.index());
   const auto* const separate = std::get_if<LayerSeparateDetails>(&details);
   const auto* const contiguous = std::get_if<FullyContiguousDetails>(&details);
-  sink.u64(separate != nullptr ? static_cast<std::uint64_t>(separate->block_dim)
-                               : static_cast<std::uint64_t>(contiguous->block_format));
+  writer.u64(separate != nullptr ? static_cast<std::uint64_t>(separate->block_dim)
+                                 : static_cast<std::uint64_t>(contiguous->block_format));
   if (format == MessageFormat::kB) {
-    put_order(sink, separate != nullptr ? separate->kv_block_layout : contiguous->kv_block_layout);
+    put_order(writer,
+              separate != nullptr ? separate->kv_block_layout : contiguous->kv_block_layout);
   }
 }
 
-template <class Sink>
-void put_layout(Sink& sink, const Parts& layout, MessageFormat format) {
-  sink.u128(layout.handle.high_bits(), layout.handle.low_bits());
+void put_layout(bincode::Writer& writer, const Parts& layout, MessageFormat format) {
+  writer.u128(layout.handle.high_bits(), layout.handle.low_bits());
   if (format == MessageFormat::kB) {
-    sink.u64(static_cast<std::uint64_t>(layout.logical_type));
+    writer.u64(static_cast<std::uint64_t>(layout.logical_type));
   }
-  sink.u64(layout.version);
-  put_config(sink, layout.config, format);
-  sink.u64(static_cast<std::uint64_t>(layout.location.type));
+  writer.u64(layout.version);
+  put_config(writer, layout.config, format);
+  writer.u64(static_cast<std::uint64_t>(layout.location.type));
   if (layout.location.type == StorageKind::Type::kDevice ||
       layout.location.type == StorageKind::Type::kDisk) {
-    sink.u64(layout.location.id);
+    writer.u64(layout.location.id);
   }
-  put_text(sink, layout.agent_name);
-  sink.u64(static_cast<std::uint64_t>(layout.mem_type));
-  sink.u64(layout.device_id);
-  sink.u64(layout.regions.size());
+  put_text(writer, layout.agent_name);
+  writer.u64(static_cast<std::uint64_t>(layout.mem_type));
+  writer.u64(layout.device_id);
+  writer.u64(layout.regions.size());
   for (const Region& region : layout.regions) {
-    sink.u64(region.address);
-    sink.u64(region.size_bytes);
+    writer.u64(region.address);
+    writer.u64(region.size_bytes);
   }
-  put_details(sink, layout.details, format);
+  put_details(writer, layout.details, format);
 }
 
 /// Writes `header` and then each of `layouts`, of which `parts_of` gives what is written.
-template <class Sink, class Layouts, class PartsOf>
-void put_message(Sink& sink, const Header& header, const Layouts& layouts,
+template <class Layouts, class PartsOf>
+void put_message(bincode::Writer& writer, const Header& header, const Layouts& layouts,
                  const PartsOf& parts_of) {
-  sink.u64(header.worker_id.value());
-  put_text(sink, header.nixl_agent_name);
-  sink.u64(header.nixl_metadata.size());
-  sink.raw(header.nixl_metadata);
-  sink.u64(layouts.size());
+  writer.u64(header.worker_id.value());
+  put_text(writer, header.nixl_agent_name);
+  writer.u64(header.nixl_metadata.size());
+  writer.raw(header.nixl_metadata);
+  writer.u64(layouts.size());
   for (const auto& layout : layouts) {
-    put_layout(sink, parts_of(layout), header.format);
+    put_layout(writer, parts_of(layout), header.format);
   }
+}
+
+/// Most bytes of a u64, and of what put_layout() writes beside name and regions: a u128 and at most
+/// 24 u64s.
+constexpr std::size_t kIntegerBytesMax = 1 + bincode::marker_bytes(bincode::kMarkerU64);
+constexpr std::size_t kLayoutBytesMax =
+    1 + bincode::marker_bytes(bincode::kMarkerU128) + 24 * kIntegerBytesMax;
+
+/// More bytes than the message has.
+template <class Layouts, class PartsOf>
+std::size_t bound_of(const Header& header, const Layouts& layouts, const PartsOf& parts_of) {
+  std::size_t bytes =
+      4 * kIntegerBytesMax + header.nixl_agent_name.size() + header.nixl_metadata.size();
+  for (const auto& layout : layouts) {
+    const Parts parts = parts_of(layout);
+    bytes +=
+        kLayoutBytesMax + parts.agent_name.size() + 2 * kIntegerBytesMax * parts.regions.size();
+  }
+  return bytes;
 }
 
 /// Messages up to here are put together on the stack; one small layout needs some 400 bytes.
@@ -143,19 +156,18 @@ constexpr std::size_t kSmallBytes = 1024;
 template <class Layouts, class PartsOf>
 [[gnu::flatten]] std::vector<std::byte> encode_message(const Header& header, const Layouts& layouts,
                                                        const PartsOf& parts_of) {
-  bincode::Bound bound;
-  put_message(bound, header, layouts, parts_of);
+  const std::size_t bound = bound_of(header, layouts, parts_of);
   const auto write_at = [&](std::byte* begin) -> std::vector<std::byte> {
     bincode::Writer writer{begin};
     put_message(writer, header, layouts, parts_of);
-    KVFERRY_ASSERT(writer.cursor() <= begin + bound.bytes(), "a message beyond its bound");
+    KVFERRY_ASSERT(writer.cursor() <= begin + bound, "a message beyond its bound");
     return {begin, writer.cursor()};
   };
-  if (bound.bytes() <= kSmallBytes) {
+  if (bound <= kSmallBytes) {
     std::array<std::byte, kSmallBytes> room;
     return write_at(room.data());
   }
-  return write_at(std::make_unique_for_overwrite<std::byte[]>(bound.bytes()).get());
+  return write_at(std::make_unique_for_overwrite<std::byte[]>(bound).get());
 }
 
 Error cannot_carry(Field field, std::size_t index, const std::string& what) {
@@ -188,16 +200,36 @@ Error cannot_carry_order(const LayoutDescriptor& layout, std::size_t index, Mess
                       fmt::format("{}, and format A carries none", to_string(order.type)));
 }
 
+constexpr std::uint64_t kOrdinalMax = std::numeric_limits<std::uint32_t>::max();
+
+bool has_id(const StorageKind& location) {
+  return location.type == StorageKind::Type::kDevice || location.type == StorageKind::Type::kDisk;
+}
+
+/// What check_carriable() finds out, without saying why.
+bool is_carriable(const LayoutDescriptor& layout, MessageFormat format) {
+  const StorageKind location = layout.location;
+  const std::uint64_t most =
+      location.type == StorageKind::Type::kDevice ? kOrdinalMax : location.id;
+  return carries_order(layout, format) && location.id <= most &&
+         (location.id == 0 || has_id(location)) && is_utf8(layout.nixl_metadata.agent_name);
+}
+
 }  // namespace
 
-Result<void> check_carriable(const LocalLayoutDescriptor& local, std::size_t index,
-                             MessageFormat format) {
-  if (local.logical_type && format == MessageFormat::kA) {
-    return cannot_carry(
-        Field::kLogicalType, index,
-        fmt::format("{}, and format A carries none", to_string(*local.logical_type)));
+Result<void> check_carriable(std::span<const LocalLayoutDescriptor> layouts, MessageFormat format) {
+  for (std::size_t i = 0; i < layouts.size(); ++i) {
+    const LocalLayoutDescriptor& local = layouts[i];
+    if (local.logical_type && format == MessageFormat::kA) [[unlikely]] {
+      return cannot_carry(
+          Field::kLogicalType, i,
+          fmt::format("{}, and format A carries none", to_string(*local.logical_type)));
+    }
+    if (!is_carriable(local.layout, format)) [[unlikely]] {
+      return check_carriable(local.layout, i, format);
+    }
   }
-  return check_carriable(local.layout, index, format);
+  return {};
 }
 
 Result<void> check_carriable(const LayoutDescriptor& layout, std::size_t index,
@@ -206,14 +238,11 @@ Result<void> check_carriable(const LayoutDescriptor& layout, std::size_t index,
     return cannot_carry_order(layout, index, format);
   }
   const StorageKind location = layout.location;
-  constexpr std::uint64_t kOrdinalMax = std::numeric_limits<std::uint32_t>::max();
   if (location.type == StorageKind::Type::kDevice && location.id > kOrdinalMax) {
     return cannot_carry(Field::kDevice, index,
                         fmt::format("{} of at most {}", location.id, kOrdinalMax));
   }
-  const bool named =
-      location.type == StorageKind::Type::kDevice || location.type == StorageKind::Type::kDisk;
-  if (!named && location.id != 0) {
+  if (!has_id(location) && location.id != 0) {
     return cannot_carry(Field::kLocation, index,
                         fmt::format("id {} of memory that has none", location.id));
   }

@@ -15,7 +15,8 @@ namespace kvferry::wire {
 /// Errors: kInvalidArgument naming the first field that it cannot carry.
 [[nodiscard]] Result<void> check_carriable(const LayoutDescriptor& layout, std::size_t index,
                                            MessageFormat format);
-[[nodiscard]] Result<void> check_carriable(const LocalLayoutDescriptor& local, std::size_t index,
+/// As above, of all layouts of a message, their logical types too.
+[[nodiscard]] Result<void> check_carriable(std::span<const LocalLayoutDescriptor> layouts,
                                            MessageFormat format);
 
 /// Writes a message whose layouts check_carriable() has passed, in at most two allocations.

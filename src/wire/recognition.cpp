@@ -56,12 +56,9 @@ Error error_of(const Stop& stop) {
                                                 stop.failure.position, describe(stop.failure))};
 }
 
-Result<void> check_size(Bytes bytes, const WireLimits& limits) {
-  if (bytes.size() > limits.message_bytes) {
-    return Error{ErrorCode::kCorrupt, fmt::format("message at 0: {} bytes is above the limit of {}",
-                                                  bytes.size(), limits.message_bytes)};
-  }
-  return {};
+Error too_large(Bytes bytes, const WireLimits& limits) {
+  return Error{ErrorCode::kCorrupt, fmt::format("message at 0: {} bytes is above the limit of {}",
+                                                bytes.size(), limits.message_bytes)};
 }
 
 /// Which format to try first.
@@ -139,8 +136,8 @@ Error why_neither(Bytes bytes, const WireLimits& limits, bool is_sure, MessageFo
 }  // namespace
 
 Result<MessageView> decode_view_as(MessageFormat format, Bytes bytes, const WireLimits& limits) {
-  if (Result<void> fits = check_size(bytes, limits); !fits) {
-    return std::move(fits).error();
+  if (bytes.size() > limits.message_bytes) {
+    return too_large(bytes, limits);
   }
   MessageView view;
   const std::optional<std::size_t> layouts = read_header(bytes, limits, view);
@@ -152,8 +149,8 @@ Result<MessageView> decode_view_as(MessageFormat format, Bytes bytes, const Wire
 
 Result<MessageView> decode_view(Bytes bytes, const WireLimits& limits, MessageFormat preferred) {
   Result<MessageView> result{MessageView{}};  // The one object that is returned is not moved.
-  if (Result<void> fits = check_size(bytes, limits); !fits) {
-    result = std::move(fits).error();
+  if (bytes.size() > limits.message_bytes) {
+    result = too_large(bytes, limits);
     return result;
   }
   MessageView& view = *result;

@@ -20,9 +20,7 @@ Result<SerializedLayout> SerializedLayout::pack(const WorkerAddress& worker_addr
                  fmt::format("worker_address.nixl_agent_name: not UTF-8 after {} of {} bytes",
                              valid, name.size())};
   }
-  for (std::size_t i = 0; i < layouts.size(); ++i) {
-    KVFERRY_RETURN_IF_ERROR(check_carriable(layouts[i], i, format));
-  }
+  KVFERRY_RETURN_IF_ERROR(check_carriable(layouts, format));
   return SerializedLayout{encode_owned(worker_address, nixl_metadata, layouts, format)};
 }
 

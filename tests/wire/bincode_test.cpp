@@ -64,9 +64,7 @@ bool read_u128(Reader& reader) {
 
 TEST(BincodeWriter, WritesEachIntegerInItsShortestForm) {
   for (const Integer& integer : integers()) {
-    Bound bound;
-    bound.u64(integer.value);
-    Bytes bytes(bound.bytes());
+    Bytes bytes(1 + marker_bytes(kMarkerU64));
     Writer writer{bytes.data()};
     writer.u64(integer.value);
     EXPECT_EQ(to_hex({bytes.data(), writer.cursor()}), integer.hex);
@@ -74,9 +72,7 @@ TEST(BincodeWriter, WritesEachIntegerInItsShortestForm) {
 }
 
 TEST(BincodeWriter, WritesWideHandlesWithAllTheirBits) {
-  Bound bound;
-  bound.u128(0x0102, 0x0304);
-  Bytes bytes(bound.bytes());
+  Bytes bytes(1 + marker_bytes(kMarkerU128));
   Writer writer{bytes.data()};
   writer.u128(0x0102, 0x0304);
   EXPECT_EQ(to_hex(bytes),
