@@ -25,5 +25,10 @@ void* operator new(std::size_t size) {
   throw std::bad_alloc{};
 }
 
+// Said too, because a sanitizer brings one of its own for arrays.
+void* operator new[](std::size_t size) { return operator new(size); }
+
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t /*size*/) noexcept { std::free(memory); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t /*size*/) noexcept { std::free(memory); }
