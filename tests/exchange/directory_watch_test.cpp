@@ -341,6 +341,8 @@ TEST_F(DirectoryWatchTest, LosesNothingWhileDescriptorsAreUsedUp) {
   // Nothing new may be looked at later: a sanitizer opens a pipe when it first sees a type.
   const auto another = this->watch();
   EXPECT_THAT(names(another->wait(kNow)), IsEmpty());
+  EXPECT_THAT(DirectoryExchange::create(path_ + "/no/such"),
+              FailsWith(ErrorCode::kUnavailable, "No such file"));
   const auto watch = this->watch();
   const Process worker{publishes("w")};
   rlimit old{};
