@@ -5,31 +5,15 @@
 // length and checksum made right.
 #include "wire/control.hpp"
 
-#include <xxhash.h>
-
 #include <algorithm>
 
 #include "fuzz/fuzz.hpp"
+#include "tests/framed_bytes.hpp"
 
 namespace kvferry::fuzz {
 namespace {
 
 constexpr std::size_t kLengthAt = 8;
-
-void put(std::span<std::byte> at, std::uint64_t value) {
-  for (std::byte& byte : at) {
-    byte = static_cast<std::byte>(value);
-    value >>= 8U;
-  }
-}
-
-std::vector<std::byte> resealed(std::span<const std::byte> input) {
-  std::vector<std::byte> bytes{input.begin(), input.end()};
-  const std::size_t end = bytes.size() - wire::kControlChecksumBytes;
-  put(std::span{bytes}.subspan(kLengthAt, 4), bytes.size());
-  put(std::span{bytes}.subspan(end), XXH3_64bits(bytes.data(), end));
-  return bytes;
-}
 
 void check_hold(const wire::Hold& hold) {
   must(!hold.blocks.empty(), "a hold names blocks");
@@ -70,7 +54,7 @@ void check(std::span<const std::byte> bytes) {
 void one_input(std::span<const std::byte> input) {
   check(input);
   if (input.size() >= wire::kControlHeaderBytes + wire::kControlChecksumBytes) {
-    check(resealed(input));
+    check(testing::resealed(input, kLengthAt));
   }
 }
 

@@ -4,32 +4,16 @@
 // at with length and checksum made right.
 #include "agent/shm_blob.hpp"
 
-#include <xxhash.h>
-
 #include <algorithm>
 
 #include "fuzz/fuzz.hpp"
+#include "tests/framed_bytes.hpp"
 
 namespace kvferry::fuzz {
 namespace {
 
 constexpr std::size_t kMany = 65'536;
 constexpr std::size_t kLengthAt = 12;
-
-void put(std::span<std::byte> at, std::uint64_t value) {
-  for (std::byte& byte : at) {
-    byte = static_cast<std::byte>(value);
-    value >>= 8U;
-  }
-}
-
-std::vector<std::byte> resealed(std::span<const std::byte> input) {
-  std::vector<std::byte> bytes{input.begin(), input.end()};
-  const std::size_t end = bytes.size() - agent::kBlobChecksumBytes;
-  put(std::span{bytes}.subspan(kLengthAt, 4), bytes.size());
-  put(std::span{bytes}.subspan(end), XXH3_64bits(bytes.data(), end));
-  return bytes;
-}
 
 void check_blob(const agent::ShmBlob& blob) {
   must(!blob.name.empty() && blob.name.size() <= agent::kAgentNameBytesMax, "the name is short");
@@ -68,7 +52,7 @@ void check(std::span<const std::byte> bytes) {
 void one_input(std::span<const std::byte> input) {
   check(input);
   if (input.size() >= agent::kBlobHeaderBytes + agent::kBlobChecksumBytes) {
-    check(resealed(input));
+    check(testing::resealed(input, kLengthAt));
   }
 }
 

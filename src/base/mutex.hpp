@@ -63,6 +63,19 @@ class CondVar {
     condition_.wait_for(lock, std::min(timeout, kLongest));
     lock.release();
   }
+  /// How long a wait sleeps before it asks a clock again, which need not be the machine's.
+  static constexpr Duration kLookAgain{std::chrono::milliseconds{20}};
+
+  /// Waits a while, but not past `deadline` on `clock`. Whether that is still to come.
+  [[nodiscard]] bool wait_before(Mutex& mutex, const Clock& clock, TimePoint deadline)
+      KVFERRY_REQUIRES(mutex) {
+    const Duration left = deadline - clock.now();
+    if (left <= Duration::zero()) {
+      return false;
+    }
+    wait_for(mutex, std::min(left, kLookAgain));
+    return true;
+  }
   void notify_one() noexcept { condition_.notify_one(); }
   void notify_all() noexcept { condition_.notify_all(); }
 

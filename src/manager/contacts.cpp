@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "manager/contacts.hpp"
 
-#include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "kvferry/base/try.hpp"
 
 namespace kvferry::manager {
-namespace {
-
-/// How long a wait sleeps before it asks the clock again, which need not be the machine's.
-constexpr Duration kLookAgain{std::chrono::milliseconds{20}};
-
-}  // namespace
 
 Contact::Contact(std::shared_ptr<Contacts> book, std::string name, agent::PeerId id) noexcept
     : book_{std::move(book)}, name_{std::move(name)}, id_{id} {}
@@ -46,11 +38,9 @@ Result<ContactPtr> Contacts::begin(const std::string& name, TimePoint deadline) 
         return contact;
       }
     }
-    const Duration left = deadline - clock_->now();
-    if (left <= Duration::zero()) {
+    if (!changed_.wait_before(mutex_, *clock_, deadline)) {
       return Error{ErrorCode::kDeadline, "waiting for another call about peer \"" + name + "\""};
     }
-    changed_.wait_for(mutex_, std::min(left, kLookAgain));
   }
 }
 

@@ -13,9 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How long a wait sleeps before it asks the clock again, which need not be the machine's.
-constexpr Duration kLookAgain = 20ms;
-
 /// How much longer than our own deadline the owner is asked to hold: so long a transfer may take to
 /// end after it, and we to tell.
 constexpr Duration kTellingTime = 1s;
@@ -88,11 +85,9 @@ std::optional<Result<void>> HoldBook::wait_for_answer(std::uint64_t number, Time
   const MutexLock lock{mutex_};
   const Question& question = questions_.at(number);
   while (!question.answer.has_value()) {
-    const Duration left = deadline - options_.clock->now();
-    if (left <= Duration::zero()) {
+    if (!answered_.wait_before(mutex_, *options_.clock, deadline)) {
       return std::nullopt;
     }
-    answered_.wait_for(mutex_, std::min(left, kLookAgain));
   }
   return question.answer;
 }

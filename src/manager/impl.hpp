@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "agent/fork_guard.hpp"
@@ -33,6 +34,9 @@ struct TransferEnd {
 
 /// Errors of whoever names a layout that is not there.
 [[nodiscard]] Error not_known(LayoutHandle handle);
+
+/// Layouts of a peer by the names that the peer has for them.
+using ByTold = std::unordered_map<LayoutHandle, RemoteLayoutPtr>;
 
 /// What a message of a known worker is.
 enum class News : std::uint8_t { kNone, kUpdate, kOtherLife };
@@ -102,9 +106,9 @@ class TransportManager::Impl {
                                                      TimePoint deadline)
       KVFERRY_REQUIRES(peers_mutex_);
   void go_back_to(const Peer& known, TimePoint deadline) KVFERRY_REQUIRES(peers_mutex_);
-  /// The peer that `told` describes, with those layouts of `known` (may be null) that it still has.
+  /// The peer that `told` describes, with those layouts of `kept` that are still in its memory.
   [[nodiscard]] Result<std::shared_ptr<Peer>> make_peer(ToldPeer told, ContactPtr contact,
-                                                        const Peer* known)
+                                                        const ByTold& kept)
       KVFERRY_REQUIRES(peers_mutex_);
   [[nodiscard]] Result<void> prepare_sides(agent::PeerId agent_peer, RemoteLayout& layout);
 

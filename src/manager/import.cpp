@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "kvferry/base/try.hpp"
@@ -10,10 +9,6 @@
 
 namespace kvferry::manager {
 namespace {
-
-/// Earlier lives of a peer whose messages are known to be stale: more than restart while a message
-/// is on its way.
-constexpr std::size_t kMostPastLives = 16;
 
 std::string worker(WorkerId id) { return "worker " + std::to_string(id.value()); }
 
@@ -29,7 +24,7 @@ Result<News> news_of_life(const Peer& known, const PeerIdentity& told, bool repl
   const PeerLife& before = *known.identity.life;
   const std::string name = worker(told.worker_id);
   if (told.life->epoch != before.epoch) {
-    if (std::ranges::find(known.past, told.life->epoch) != known.past.end()) {
+    if (known.past.holds(told.life->epoch)) {
       return stale("epoch: " + to_string(told.life->epoch) + " is an earlier life of " + name);
     }
     return News::kOtherLife;
@@ -97,22 +92,20 @@ class ClosedGates {
   std::vector<transfer::GatePtr> closed_;
 };
 
-/// Layouts of a peer by the names that the peer has for them.
-using ByTold = std::unordered_map<LayoutHandle, RemoteLayoutPtr>;
-
-ByTold by_told(const Peer* peer) {
-  ByTold found;
-  if (peer != nullptr) {
-    for (const RemoteLayoutPtr& layout : peer->layouts) {
-      found.emplace(layout->told.handle, layout);
+/// The layouts of `known` of which `told` says the same.
+ByTold said_alike(const Peer& known, const std::vector<ToldLayout>& told) {
+  ByTold known_as;
+  for (const RemoteLayoutPtr& layout : known.layouts) {
+    known_as.emplace(layout->told.handle, layout);
+  }
+  ByTold kept;
+  for (const ToldLayout& layout : told) {
+    const auto found = known_as.find(layout.handle);
+    if (found != known_as.end() && found->second->told == layout) {
+      kept.insert(*found);
     }
   }
-  return found;
-}
-
-RemoteLayoutPtr find_same(const ByTold& known, const ToldLayout& told) {
-  const auto found = known.find(told.handle);
-  return found != known.end() && found->second->told == told ? found->second : nullptr;
+  return kept;
 }
 
 bool is_current(const RemoteLayout& layout) {
@@ -197,14 +190,13 @@ Result<void> TransportManager::Impl::prepare_sides(agent::PeerId agent_peer, Rem
 }
 
 Result<std::shared_ptr<Peer>> TransportManager::Impl::make_peer(ToldPeer told, ContactPtr contact,
-                                                                const Peer* known) {
-  const ByTold before = by_told(known);
+                                                                const ByTold& kept) {
   std::vector<std::shared_ptr<RemoteLayout>> made;
   auto peer = std::make_shared<Peer>();
   for (ToldLayout& layout : told.layouts) {
-    RemoteLayoutPtr same = find_same(before, layout);
-    if (same != nullptr && is_current(*same)) {
-      peer->layouts.push_back(std::move(same));
+    const auto same = kept.find(layout.handle);
+    if (same != kept.end() && is_current(*same->second)) {
+      peer->layouts.push_back(same->second);
       continue;
     }
     auto remote = std::make_shared<RemoteLayout>(
@@ -226,7 +218,7 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::load(ToldPeer told, TimePo
   KVFERRY_ASSIGN_OR_RETURN(
       const ContactPtr contact,
       contacts_->import(told.identity.agent_name, told.identity.blob, deadline));
-  auto peer = make_peer(std::move(told), contact, nullptr);
+  auto peer = make_peer(std::move(told), contact, {});
   if (!peer) {
     contacts_->forget(contact);
   }
@@ -236,15 +228,7 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::load(ToldPeer told, TimePo
 /// The peer that takes the place of `known`; on an error the worker is as it was.
 Result<std::shared_ptr<Peer>> TransportManager::Impl::update(const Peer& known, ToldPeer told,
                                                              News news, TimePoint deadline) {
-  ByTold kept;
-  if (news == News::kUpdate) {
-    const ByTold before = by_told(&known);
-    for (const ToldLayout& layout : told.layouts) {
-      if (RemoteLayoutPtr same = find_same(before, layout); same != nullptr) {
-        kept.emplace(layout.handle, std::move(same));
-      }
-    }
-  }
+  const ByTold kept = news == News::kUpdate ? said_alike(known, told.layouts) : ByTold{};
   ClosedGates gates;
   for (const RemoteLayoutPtr& layout : known.layouts) {
     if (kept.count(layout->told.handle) == 0 &&
@@ -253,7 +237,7 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::update(const Peer& known, 
     }
   }
   KVFERRY_RETURN_IF_ERROR(contacts_->update(known.contact, told.identity.blob, deadline));
-  auto peer = make_peer(std::move(told), known.contact, kept.empty() ? nullptr : &known);
+  auto peer = make_peer(std::move(told), known.contact, kept);
   if (!peer) {
     go_back_to(known, deadline);
     return peer;
@@ -261,10 +245,7 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::update(const Peer& known, 
   gates.stay_closed();
   (*peer)->past = known.past;
   if (news == News::kOtherLife) {
-    (*peer)->past.push_back(known.identity.life->epoch);
-    if ((*peer)->past.size() > kMostPastLives) {
-      (*peer)->past.erase((*peer)->past.begin());
-    }
+    (*peer)->past.add(known.identity.life->epoch);
   }
   return peer;
 }

@@ -17,8 +17,6 @@ using namespace std::chrono_literals;
 constexpr Duration kContactTimeout = 1s;
 /// Readers kept: as many as an agent has callers.
 constexpr std::size_t kReadersMax = 256;
-/// Epochs remembered, so that a message of an earlier life is not taken for a new one.
-constexpr std::size_t kPastMax = 16;
 
 Error gone(LayoutHandle layout) {
   return Error{ErrorCode::kStale, to_string(layout) + " is not registered (any more)"};
@@ -89,21 +87,18 @@ LeaseDesk::Reader* LeaseDesk::find(const std::string& sender, const wire::Contro
   if (known.epoch == frame.request.epoch) {
     return &known;
   }
-  if (std::find(known.past.begin(), known.past.end(), frame.request.epoch) != known.past.end()) {
+  if (known.past.holds(frame.request.epoch)) {
     log(LogLevel::kWarn, "message of an earlier life of \"" + sender + "\"");
     return nullptr;
   }
-  std::vector<Epoch> past = known.past;
-  past.push_back(known.epoch);
-  if (past.size() > kPastMax) {
-    past.erase(past.begin());
-  }
+  PastEpochs past = known.past;
+  past.add(known.epoch);
   return meet(sender, frame, std::move(past));
 }
 
 /// Makes contact with a reader, or with a new life of one, whose leases end then.
 LeaseDesk::Reader* LeaseDesk::meet(const std::string& sender, const wire::ControlFrame& frame,
-                                   std::vector<Epoch> past) {
+                                   PastEpochs past) {
   const TimePoint begin = options_.clock->now();
   if (!frame.contact.has_value() || begin < strangers_after_) {
     return nullptr;

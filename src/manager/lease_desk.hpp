@@ -54,7 +54,7 @@ class LeaseDesk {
     ContactPtr contact;
     WorkerId worker{};
     Epoch epoch{};
-    std::vector<Epoch> past;  ///< earlier lives, the last few
+    PastEpochs past;
     UsedNumbers numbers;
   };
 
@@ -66,7 +66,7 @@ class LeaseDesk {
   /// The reader that sent `frame`; null when it cannot be answered, or is an earlier life.
   [[nodiscard]] Reader* find(const std::string& sender, const wire::ControlFrame& frame);
   [[nodiscard]] Reader* meet(const std::string& sender, const wire::ControlFrame& frame,
-                             std::vector<Epoch> past);
+                             PastEpochs past);
   [[nodiscard]] bool make_room_for_a_reader();
   [[nodiscard]] Result<Lease> check(const Reader& reader, const wire::ControlRequest& request,
                                     const wire::Hold& asked) const;

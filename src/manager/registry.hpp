@@ -14,6 +14,7 @@
 #include "kvferry/base/epoch.hpp"
 #include "kvferry/manager/transport_manager.hpp"
 #include "manager/contacts.hpp"
+#include "manager/past_epochs.hpp"
 #include "transfer/gate.hpp"
 #include "transfer/state.hpp"
 
@@ -68,8 +69,8 @@ struct PeerIdentity {
 struct Peer {
   PeerIdentity identity;
   ContactPtr contact;
-  std::optional<TimePoint> expires;      ///< end of its lease
-  std::vector<Epoch> past;               ///< earlier lives, the last few
+  std::optional<TimePoint> expires;  ///< end of its lease
+  PastEpochs past;
   std::vector<RemoteLayoutPtr> layouts;  ///< in the message's order
 };
 

@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transfer/gate.hpp"
 
-#include <algorithm>
-#include <chrono>
-
 namespace kvferry::transfer {
-namespace {
-
-/// How long a wait sleeps before it asks the clock again, which need not be the machine's.
-constexpr Duration kLookAgain{std::chrono::milliseconds{20}};
-
-}  // namespace
-
 bool Gate::enter() {
   const MutexLock lock{mutex_};
   if (closers_ != 0) {
@@ -33,12 +23,10 @@ bool Gate::close(const Clock& clock, TimePoint deadline) {
   const MutexLock lock{mutex_};
   ++closers_;
   while (inside_ != 0) {
-    const Duration left = deadline - clock.now();
-    if (left <= Duration::zero()) {
+    if (!changed_.wait_before(mutex_, clock, deadline)) {
       --closers_;
       return false;
     }
-    changed_.wait_for(mutex_, std::min(left, kLookAgain));
   }
   return true;
 }

@@ -16,13 +16,10 @@ constexpr std::uint64_t kNumberBytes = sizeof(std::uint64_t);
 std::string named(BlockId block) { return "source block " + std::to_string(block.value()); }
 
 /// Loads each number by itself, as its writer stores it.
-class LocalGuardReader final : public Executor {
+class LocalGuardReader final : public HostCopyExecutor {
  public:
   LocalGuardReader(BlockGuardsPtr guards, std::shared_ptr<GuardCheck::Numbers> buffer)
       : guards_{std::move(guards)}, buffer_{std::move(buffer)} {}
-
-  [[nodiscard]] const std::string& route() const noexcept override { return route_; }
-  [[nodiscard]] std::uint64_t largest_post_bytes() const noexcept override { return 0; }
 
   [[nodiscard]] Result<std::optional<agent::RequestId>> post(
       std::span<const Run> runs) const override {
@@ -38,16 +35,8 @@ class LocalGuardReader final : public Executor {
     }
     return std::optional<agent::RequestId>{};
   }
-  [[nodiscard]] Result<agent::RequestState> poll(agent::RequestId /*id*/) const override {
-    return agent::RequestState::kDone;
-  }
-  void cancel(agent::RequestId /*id*/) const override {}
-  [[nodiscard]] bool quiet(agent::RequestId /*id*/) const override { return true; }
-  void release(agent::RequestId /*id*/) const override {}
-  [[nodiscard]] Result<void> check_owner() const override { return {}; }
 
  private:
-  std::string route_{"host copy"};
   BlockGuardsPtr guards_;
   std::shared_ptr<GuardCheck::Numbers> buffer_;
 };

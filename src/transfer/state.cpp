@@ -18,9 +18,6 @@ constexpr std::size_t kStepRuns = 64;
 /// How long past its deadline a transfer waits for a step that does not come back.
 constexpr Duration kStuckGrace{std::chrono::seconds{1}};
 
-/// How long a wait sleeps before it asks the clock again, which need not be the machine's.
-constexpr Duration kLookAgain{std::chrono::milliseconds{20}};
-
 /// How often a wait looks before it sleeps: about 5 us, less than a sleep and its wake-up.
 constexpr int kSpins = 100;
 
@@ -281,7 +278,7 @@ std::optional<TransferReport> TransferState::wait_until(TimePoint moment) {
     if (now >= moment) {
       return poll();
     }
-    TimePoint look_again = std::min(moment, now + kLookAgain);
+    TimePoint look_again = std::min(moment, now + CondVar::kLookAgain);
     if (parts_.deadline > now) {
       look_again = std::min(look_again, parts_.deadline);
     }

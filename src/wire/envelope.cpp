@@ -289,17 +289,8 @@ std::string body_of(const Worker& worker, const Envelope& envelope) {
 
 /// Texts are looked at before they are put into the message: it prints about those that are none.
 Result<void> check_text(const BodyPlace& place, std::string_view text, std::uint64_t bytes_max) {
-  std::string what;
-  if (text.size() > bytes_max) {
-    what = fmt::format("length {}, limit {}", text.size(), bytes_max);
-  } else if (const std::size_t valid = valid_utf8_prefix(text); valid != text.size()) {
-    what = fmt::format("not UTF-8 at byte {} of {}", valid, text.size());
-  } else if (has_control_character(text)) {
-    what = fmt::format("{} holds a control character", printable(text));
-  } else {
-    return {};
-  }
-  return Context{}.wrong(place, what);
+  const std::string what = fault_of_text(text, bytes_max);
+  return what.empty() ? Result<void>{} : Context{}.wrong(place, what);
 }
 
 Result<void> check_count(int number, std::size_t count, std::uint64_t limit) {

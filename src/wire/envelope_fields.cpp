@@ -327,16 +327,9 @@ class Checker {
 
   Result<void> check_text(const BodyPlace& place, std::size_t at, std::string_view text) const {
     const bool is_word = place.message == BodyMessage::kAgent || place.number == kRequiredFeatures;
-    KVFERRY_RETURN_IF_ERROR(
-        check_length(place, at, text.size(),
-                     is_word ? envelope_format::kWordBytesMax : limits_.agent_name_bytes));
-    if (const std::size_t valid = valid_utf8_prefix(text); valid != text.size()) {
-      return wrong(place, at, fmt::format("not UTF-8 at byte {} of {}", valid, text.size()));
-    }
-    if (has_control_character(text)) {
-      return wrong(place, at, fmt::format("{} holds a control character", printable(text)));
-    }
-    return {};
+    const std::string what =
+        fault_of_text(text, is_word ? envelope_format::kWordBytesMax : limits_.agent_name_bytes);
+    return what.empty() ? Result<void>{} : wrong(place, at, what);
   }
 
   static Result<void> check_length(const BodyPlace& place, std::size_t at, std::size_t length,
@@ -355,6 +348,17 @@ class Checker {
 };
 
 }  // namespace
+
+std::string fault_of_text(std::string_view text, std::uint64_t bytes_max) {
+  if (text.size() > bytes_max) {
+    return fmt::format("length {}, limit {}", text.size(), bytes_max);
+  }
+  if (const std::size_t valid = valid_utf8_prefix(text); valid != text.size()) {
+    return fmt::format("not UTF-8 at byte {} of {}", valid, text.size());
+  }
+  return has_control_character(text) ? fmt::format("{} holds a control character", printable(text))
+                                     : std::string{};
+}
 
 Result<void> check_features(const BodyBytes& body, const WireLimits& limits) {
   FieldReader reader{body.bytes};

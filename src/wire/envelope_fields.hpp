@@ -57,6 +57,10 @@ struct UnknownFields {
 /// Errors: kInvalidArgument naming offset and field.
 [[nodiscard]] Result<void> check_unknown(std::span<const std::byte> fields, BodyMessage message);
 
+/// What is wrong with a text of at most `bytes_max` bytes, which is to be UTF-8 without control
+/// characters; empty if nothing.
+[[nodiscard]] std::string fault_of_text(std::string_view text, std::uint64_t bytes_max);
+
 /// "layouts[3].access at 123: " and `what`, which is wrong with the value of that field. Where the
 /// field is not there, the offset is that of the message that lacks it.
 [[nodiscard]] std::string at_place(const BodyBytes& body, const BodyPlace& place,

@@ -5,15 +5,13 @@
 #include "agent/shm_blob.hpp"
 
 #include <gtest/gtest.h>
-#include <xxhash.h>
 
-#include <fstream>
 #include <functional>
 #include <limits>
 #include <random>
-#include <sstream>
 
 #include "base/bytes.hpp"
+#include "framed_bytes.hpp"
 #include "kvferry/testing/matchers.hpp"
 
 namespace kvferry::agent {
@@ -49,38 +47,13 @@ ShmBlob example() {
   return blob;
 }
 
-/// The bytes of the example in the specification: the block of hex under its heading.
-Bytes specified_bytes() {
-  std::ifstream file{KVFERRY_SOURCE_DIR "/docs/spec/shm.md"};
-  std::string text{std::istreambuf_iterator<char>{file}, {}};
-  const std::size_t start = text.find("```", text.find("### Example")) + 3;
-  std::istringstream hex{text.substr(start, text.find("```", start) - start)};
-  Bytes bytes;
-  for (unsigned value = 0; hex >> std::hex >> value;) {
-    bytes.push_back(static_cast<std::byte>(value));
-  }
-  return bytes;
-}
-
 /// The blob with length and checksum made right again.
-Bytes resealed(Bytes bytes) {
-  const std::size_t end = bytes.size() - kBlobChecksumBytes;
-  for (std::size_t byte = 0; byte < 4; ++byte) {
-    bytes[12 + byte] = static_cast<std::byte>(bytes.size() >> (8 * byte));
-  }
-  const std::uint64_t sum = XXH3_64bits(bytes.data(), end);
-  for (std::size_t byte = 0; byte < 8; ++byte) {
-    bytes[end + byte] = static_cast<std::byte>(sum >> (8 * byte));
-  }
-  return bytes;
-}
+Bytes resealed(const Bytes& bytes) { return testing::resealed(bytes, 12); }
 
 template <class T>
 Bytes with_number(Bytes bytes, std::size_t at, T value) {
-  for (std::size_t byte = 0; byte < sizeof(T); ++byte) {
-    bytes[at + byte] = static_cast<std::byte>(value >> (8 * byte));
-  }
-  return resealed(std::move(bytes));
+  testing::put_number(bytes, at, value);
+  return resealed(bytes);
 }
 
 Bytes with_section(const Bytes& bytes, std::uint16_t kind, std::uint16_t flags) {
@@ -91,7 +64,7 @@ Bytes with_section(const Bytes& bytes, std::uint16_t kind, std::uint16_t flags) 
   section.text("new");
   Bytes made = bytes;
   made.insert(made.end() - kBlobChecksumBytes, section.bytes().begin(), section.bytes().end());
-  return resealed(std::move(made));
+  return resealed(made);
 }
 
 // Where things lie in the example.
@@ -104,7 +77,7 @@ constexpr std::size_t kFirstAt = kCountAt + 8;
 constexpr std::size_t kSecondAt = kFirstAt + kBlobMemoryBytes;
 
 TEST(ShmBlob, IsTheBytesOfTheSpecification) {
-  const Bytes golden = specified_bytes();
+  const Bytes golden = testing::specified_bytes("shm.md");
   ASSERT_EQ(golden.size(), 238U);
   EXPECT_EQ(encode_blob(example()), golden);
   const auto decoded = decode_blob(golden, kMany);
@@ -161,7 +134,7 @@ TEST(ShmBlob, SurvivesForgedBytesWithARightChecksum) {
     for (unsigned change = 1 + random() % 4; change > 0; --change) {
       forged[random() % forged.size()] = static_cast<std::byte>(random());
     }
-    const auto decoded = decode_blob(resealed(std::move(forged)), 4);
+    const auto decoded = decode_blob(resealed(forged), 4);
     ASSERT_TRUE(decoded || decoded.error().code == ErrorCode::kCorrupt) << kSeed << ' ' << round;
   }
 }

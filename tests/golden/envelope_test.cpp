@@ -16,7 +16,9 @@ namespace kvferry::wire {
 namespace {
 
 using golden::Bytes;
+using golden::integer;
 using golden::Json;
+using golden::storage_value;
 
 std::filesystem::path folder() {
   return std::filesystem::path{KVFERRY_SOURCE_DIR} / "tests" / "golden" / "envelope";
@@ -40,22 +42,8 @@ std::string hex(std::span<const std::byte> bytes) {
   return text;
 }
 
-Json number(std::uint64_t value) {
-  return value > (std::uint64_t{1} << 53U) ? Json(std::to_string(value)) : Json(value);
-}
-
 Json region(const Region& value) {
-  return {{"address", number(value.address)}, {"size", number(value.size_bytes)}};
-}
-
-Json storage(const StorageKind& kind) {
-  switch (kind.type) {
-    case StorageKind::Type::kSystem: return "System";
-    case StorageKind::Type::kPinned: return "Pinned";
-    case StorageKind::Type::kDevice: return {{"Device", number(kind.id)}};
-    case StorageKind::Type::kDisk: return {{"Disk", number(kind.id)}};
-  }
-  return {};
+  return {{"address", integer(value.address)}, {"size", integer(value.size_bytes)}};
 }
 
 void put_unknown(const Bytes& fields, Json& value) {
@@ -69,20 +57,20 @@ Json layout(const EnvelopeLayout& layout) {
                                      "LayerSeparateBlockIsSecondDim"};
   const layout::LayoutConfig& config = layout.config;
   Json value{{"id", layout.id.value()},
-             {"storage", storage(layout.location)},
+             {"storage", storage_value(layout.location)},
              {"access", to_string(layout.access)},
              {"tier", layout.tier ? Json(to_string(*layout.tier)) : Json()},
              {"arrangement", kArrangements.at(static_cast<std::size_t>(layout.arrangement))},
              {"config",
-              {{"num_blocks", number(config.num_blocks)},
-               {"num_layers", number(config.num_layers)},
-               {"outer_dim", number(config.outer_dim)},
-               {"page_size", number(config.page_size)},
-               {"inner_dim", number(config.inner_dim)},
-               {"alignment", number(config.alignment)},
-               {"dtype_width_bytes", number(config.dtype_width_bytes)},
+              {{"num_blocks", integer(config.num_blocks)},
+               {"num_layers", integer(config.num_layers)},
+               {"outer_dim", integer(config.outer_dim)},
+               {"page_size", integer(config.page_size)},
+               {"inner_dim", integer(config.inner_dim)},
+               {"alignment", integer(config.alignment)},
+               {"dtype_width_bytes", integer(config.dtype_width_bytes)},
                {"order", to_string(config.inner_shape)},
-               {"num_heads", config.num_heads ? number(*config.num_heads) : Json()}}},
+               {"num_heads", config.num_heads ? integer(*config.num_heads) : Json()}}},
              {"regions", Json::array()},
              {"guards", layout.guards ? region(*layout.guards) : Json()}};
   for (const Region& one : layout.regions) {
@@ -98,7 +86,7 @@ Json value_of(const Envelope& envelope, const std::optional<EnvelopeSignature>& 
   Json value{{"worker_id", std::to_string(envelope.worker_address.worker_id.value())},
              {"name", envelope.worker_address.nixl_agent_name},
              {"epoch", to_string(envelope.epoch)},
-             {"generation", number(envelope.generation)},
+             {"generation", integer(envelope.generation)},
              {"issued_unix_ms", issued.count()},
              {"lease_ms", envelope.lease.count()},
              {"audience", envelope.audience},

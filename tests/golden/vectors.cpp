@@ -21,11 +21,6 @@ std::string read_file(const std::string& name) {
   return {std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}};
 }
 
-/// Above 2^53 a decimal string, as a reader of JSON with doubles would lose it.
-Json integer(std::uint64_t value) {
-  return value > (1ULL << 53U) ? Json(std::to_string(value)) : Json(value);
-}
-
 std::string hex16(std::uint64_t value) {
   std::array<char, 17> digits{};
   std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(value));
@@ -57,16 +52,6 @@ Json config_value(const layout::LayoutConfig& config, bool is_b) {
     value["inner_shape"] = shapes.at(static_cast<std::size_t>(config.inner_shape));
   }
   return value;
-}
-
-Json location_value(StorageKind location) {
-  switch (location.type) {
-    case StorageKind::Type::kSystem: return "System";
-    case StorageKind::Type::kPinned: return "Pinned";
-    case StorageKind::Type::kDevice: return {{"Device", integer(location.id)}};
-    case StorageKind::Type::kDisk: return {{"Disk", integer(location.id)}};
-  }
-  return nullptr;
 }
 
 Json order_value(const KvBlockLayout& order) {
@@ -137,6 +122,21 @@ std::string hex(std::span<const std::byte> bytes) {
 
 }  // namespace
 
+// Above 2^53 a decimal string, as a reader of JSON with doubles would lose it.
+Json integer(std::uint64_t value) {
+  return value > (1ULL << 53U) ? Json(std::to_string(value)) : Json(value);
+}
+
+Json storage_value(StorageKind location) {
+  switch (location.type) {
+    case StorageKind::Type::kSystem: return "System";
+    case StorageKind::Type::kPinned: return "Pinned";
+    case StorageKind::Type::kDevice: return {{"Device", integer(location.id)}};
+    case StorageKind::Type::kDisk: return {{"Disk", integer(location.id)}};
+  }
+  return nullptr;
+}
+
 Json read_json(const std::string& name) { return Json::parse(read_file(name)); }
 
 Bytes read_message(const std::string& name) {
@@ -177,7 +177,7 @@ Json value_of(const RdmaLayoutDescriptors& message) {
          {"layout",
           {{"version", integer(layout.version)},
            {"layout_config", config_value(layout.layout_config, local.logical_type.has_value())},
-           {"location", location_value(layout.location)},
+           {"location", storage_value(layout.location)},
            {"nixl_metadata", nixl_value(nixl.agent_name, nixl.mem_type, nixl.device_id)},
            {"memory_descriptors", regions_value(layout.memory_descriptors)},
            {"layout_type_details", details_value(layout.layout_type_details)}}}});
@@ -200,7 +200,7 @@ Json value_of(const MessageView& view) {
          {"layout",
           {{"version", integer(layout.version)},
            {"layout_config", config_value(layout.layout_config, is_b)},
-           {"location", location_value(layout.location)},
+           {"location", storage_value(layout.location)},
            {"nixl_metadata", nixl_value(layout.agent_name, layout.mem_type, layout.device_id)},
            {"memory_descriptors", regions_value(view.regions_of(layout))},
            {"layout_type_details", details_value(layout.layout_type_details)}}}});

@@ -32,6 +32,12 @@ using Bytes = std::vector<std::byte>;
 
 [[nodiscard]] Bytes from_hex(const std::string& text);
 
+/// A number that JSON may not hold exactly, as the vectors write it.
+[[nodiscard]] Json integer(std::uint64_t value);
+
+/// Where memory is, as the vectors write it.
+[[nodiscard]] Json storage_value(StorageKind location);
+
 /// A message as `value` of the vectors says it, built here from the structs alone.
 [[nodiscard]] Json value_of(const RdmaLayoutDescriptors& message);
 

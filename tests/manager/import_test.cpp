@@ -11,7 +11,6 @@
 #include <memory>
 #include <vector>
 
-#include "kvferry/base/try.hpp"
 #include "workers.hpp"
 
 namespace kvferry::manager {
@@ -55,18 +54,7 @@ class Import : public ::testing::Test {
 
   /// Pulls a block and says whether it holds the pattern of `seed`.
   Result<bool> pulls(LayoutHandle source, std::uint64_t seed) {
-    KVFERRY_ASSIGN_OR_RETURN(
-        const auto transfer,
-        reader_.manager->execute_transfer(source, block_ids({3}), mine_, block_ids({1})));
-    const auto report = transfer.wait();
-    if (report.error) {
-      return *report.error;
-    }
-    KVFERRY_ASSIGN_OR_RETURN(
-        const auto wrong,
-        testing::pattern_check(destination_->view(), destination_->region_bases(),
-                               std::vector<testing::PatternBlock>{{BlockId{1}, BlockId{3}}}, seed));
-    return wrong.empty();
+    return testing::pull_block(*reader_.manager, source, mine_, *destination_, seed);
   }
   void expect_right_bytes(LayoutHandle source, std::uint64_t seed = kSeed) {
     const auto right = pulls(source, seed);

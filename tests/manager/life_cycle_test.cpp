@@ -104,17 +104,7 @@ class LifeCycle : public ::testing::Test {
 
   /// What block 1 of the destination holds after a pull of block 3: the owner's pattern or not.
   Result<bool> pulls(LayoutHandle source, std::uint64_t seed) {
-    KVFERRY_ASSIGN_OR_RETURN(const auto transfer, reader_->execute_transfer(source, block_ids({3}),
-                                                                            mine_, block_ids({1})));
-    const auto report = transfer.wait();
-    if (report.error) {
-      return *report.error;
-    }
-    KVFERRY_ASSIGN_OR_RETURN(
-        const auto wrong,
-        testing::pattern_check(destination_->view(), destination_->region_bases(),
-                               std::vector<testing::PatternBlock>{{BlockId{1}, BlockId{3}}}, seed));
-    return wrong.empty();
+    return testing::pull_block(*reader_, source, mine_, *destination_, seed);
   }
   void expect_right_bytes(LayoutHandle source, std::uint64_t seed) {
     const auto right = pulls(source, seed);

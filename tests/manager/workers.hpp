@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kvferry/agent/shm_agent.hpp"
+#include "kvferry/base/try.hpp"
 #include "kvferry/manager/transport_manager.hpp"
 #include "kvferry/testing/faulty_agent.hpp"
 #include "kvferry/testing/matchers.hpp"
@@ -83,6 +84,23 @@ struct Worker {
   std::shared_ptr<agent::Agent> agent;  // shared: with the manager, as any caller would
   std::unique_ptr<manager::TransportManager> manager;
 };
+
+/// Pulls block 3 of `source` into block 1 of `destination`, which is registered as `mine`; whether
+/// it then holds the pattern of `seed`.
+inline Result<bool> pull_block(manager::TransportManager& reader, LayoutHandle source,
+                               LayoutHandle mine, const transfer::PhysicalLayout& destination,
+                               std::uint64_t seed) {
+  KVFERRY_ASSIGN_OR_RETURN(const auto transfer,
+                           reader.execute_transfer(source, block_ids({3}), mine, block_ids({1})));
+  const auto report = transfer.wait();
+  if (report.error) {
+    return *report.error;
+  }
+  KVFERRY_ASSIGN_OR_RETURN(
+      const auto wrong, pattern_check(destination.view(), destination.region_bases(),
+                                      std::vector<PatternBlock>{{BlockId{1}, BlockId{3}}}, seed));
+  return wrong.empty();
+}
 
 /// What Assumptions have to say of standard_config(), which format A cannot.
 inline manager::ImportOptions knowing_heads(std::uint64_t heads = 2) {

@@ -6,14 +6,13 @@
 #include "wire/control.hpp"
 
 #include <gtest/gtest.h>
-#include <xxhash.h>
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <random>
 #include <sstream>
 
+#include "framed_bytes.hpp"
 #include "kvferry/base/try.hpp"
 #include "kvferry/testing/matchers.hpp"
 
@@ -62,38 +61,15 @@ Result<ControlMessage> decode(std::span<const std::byte> bytes) {
   return read_control(frame);
 }
 
-/// The bytes of the example in the specification: the block of hex under its heading.
-Bytes specified_bytes() {
-  std::ifstream file{KVFERRY_SOURCE_DIR "/docs/spec/control.md"};
-  std::string text{std::istreambuf_iterator<char>{file}, {}};
-  const std::size_t start = text.find("```", text.find("### Example")) + 3;
-  std::istringstream hex{text.substr(start, text.find("```", start) - start)};
-  Bytes bytes;
-  for (unsigned value = 0; hex >> std::hex >> value;) {
-    bytes.push_back(static_cast<std::byte>(value));
-  }
-  return bytes;
-}
-
-template <class T>
-void put(Bytes& bytes, std::size_t at, T value) {
-  for (std::size_t byte = 0; byte < sizeof(T); ++byte) {
-    bytes[at + byte] = static_cast<std::byte>(value >> (8 * byte));
-  }
-}
-
 /// The message with length and checksum made right again.
-Bytes resealed(Bytes bytes) {
-  const std::size_t end = bytes.size() - kControlChecksumBytes;
-  put(bytes, 8, static_cast<std::uint32_t>(bytes.size()));
-  put(bytes, end, std::uint64_t{XXH3_64bits(bytes.data(), end)});
-  return bytes;
-}
+Bytes resealed(const Bytes& bytes) { return testing::resealed(bytes, 8); }
+
+Bytes specified_bytes() { return testing::specified_bytes("control.md"); }
 
 template <class T>
 Bytes with_number(Bytes bytes, std::size_t at, T value) {
-  put(bytes, at, value);
-  return resealed(std::move(bytes));
+  testing::put_number(bytes, at, value);
+  return resealed(bytes);
 }
 
 // Where things lie in the example.
@@ -162,7 +138,7 @@ TEST(Control, SurvivesForgedBytesWithARightChecksum) {
       for (unsigned change = 1 + random() % 4; change > 0; --change) {
         forged[random() % forged.size()] = static_cast<std::byte>(random());
       }
-      forged = resealed(std::move(forged));
+      forged = resealed(forged);
       const auto decoded = decode(forged);
       if (decoded) {
         ASSERT_EQ(*encode_control(*decoded), forged) << kSeed << ' ' << round;
