@@ -28,21 +28,21 @@ void check_refusal(const Error& error) {
 
 void check_view(Bytes input, const wire::MessageView& view) {
   must(view.format == kFormat, "a view says its format");
-  must(view.is_ambiguous == view.layouts.empty(), "only layouts differ between the formats");
+  must(view.is_ambiguous == view.layouts().empty(), "only layouts differ between the formats");
   must(lies_in(input, view.nixl_agent_name.data(), view.nixl_agent_name.size()),
        "the worker's name lies in the input");
   must(lies_in(input, view.nixl_metadata.data(), view.nixl_metadata.size()),
        "the blob lies in the input");
-  must(view.layouts.size() <= input.size() && view.regions.size() <= input.size(),
+  must(view.layouts().size() <= input.size() && view.regions().size() <= input.size(),
        "there are no more layouts and regions than bytes");
   std::size_t next{0};
-  for (const wire::LocalLayoutView& layout : view.layouts) {
+  for (const wire::LocalLayoutView& layout : view.layouts()) {
     must(lies_in(input, layout.agent_name.data(), layout.agent_name.size()),
          "a layout's name lies in the input");
     must(layout.regions_index == next, "regions are in the order of the layouts");
     next += layout.regions_count;
   }
-  must(next == view.regions.size(), "every region is of a layout");
+  must(next == view.regions().size(), "every region is of a layout");
 }
 
 void check_lints(const std::vector<wire::Lint>& lints) {

@@ -43,12 +43,12 @@ bool has_control_character(std::string_view text) {
 
 bool names_own_agent(const wire::MessageView& view) {
   const std::string_view name = view.nixl_agent_name;
-  return !view.layouts.empty() && view.layouts.front().agent_name == name && !name.empty() &&
+  return !view.layouts().empty() && view.layouts().front().agent_name == name && !name.empty() &&
          !has_control_character(name);
 }
 
 void check_both(const Reading& a, const Reading& b) {
-  must(a.view->layouts.empty() == b.view->layouts.empty(), "both formats have one header");
+  must(a.view->layouts().empty() == b.view->layouts().empty(), "both formats have one header");
   must(!(names_own_agent(*a.view) && b.is_clean), "beside a named agent, B breaks a rule");
   must(!(names_own_agent(*b.view) && a.is_clean), "beside a named agent, A breaks a rule");
 }
@@ -66,7 +66,7 @@ void check_choice(const wire::MessageView& view, wire::MessageFormat preferred, 
   if (!fits_both) {
     return;
   }
-  if (view.layouts.empty() || !is_decided(a, b)) {
+  if (view.layouts().empty() || !is_decided(a, b)) {
     must(view.is_ambiguous && view.format == preferred, "what nothing decides is as preferred");
   } else if (a.is_clean != b.is_clean) {
     must(view.format == (a.is_clean ? kA : kB), "what breaks no rule is taken");

@@ -89,7 +89,7 @@ Result<ToldPeer> read_view(const wire::MessageView& view, const Assumptions& ass
   told.identity.worker_id = view.worker_id;
   told.identity.agent_name = view.nixl_agent_name;
   told.identity.assume = assume;
-  for (const wire::LocalLayoutView& said : view.layouts) {
+  for (const wire::LocalLayoutView& said : view.layouts()) {
     auto layout = read_layout(view, said, assume);
     if (!layout) {
       return std::move(layout).error().with_context(to_string(said.handle));

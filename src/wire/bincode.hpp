@@ -89,6 +89,8 @@ struct Failure {
 template <bool kExplains>
 class BasicReader {
  public:
+  static constexpr bool kSaysWhy = kExplains;
+
   /// Reads `bytes` from `position` on.
   explicit BasicReader(std::span<const std::byte> bytes, std::size_t position = 0) noexcept
       : begin_{bytes.data()}, cursor_{begin_ + position}, end_{begin_ + bytes.size()} {}
@@ -102,6 +104,14 @@ class BasicReader {
   [[nodiscard]] const Failure& failure() const noexcept requires kExplains { return failure_; }
 
   [[nodiscard]] bool u64(std::uint64_t& value) noexcept { return integer(kMarkerU64, value); }
+  /// Reads one u64 after the other, without a look at the end for each where there is room for the
+  /// widest.
+  template <class... U64>
+  [[nodiscard]] bool u64s(U64&... values) noexcept requires(!kExplains) {
+    constexpr std::size_t kWidest = 1 + marker_bytes(kMarkerU64);
+    return left() < sizeof...(values) * kWidest ? (u64(values) && ...)
+                                                : (u64_that_fits(values) && ...);
+  }
   [[nodiscard]] bool u32(std::uint32_t& value) noexcept {
     std::uint64_t wide{0};
     const bool ok = integer(kMarkerU32, wide);
@@ -141,6 +151,11 @@ class BasicReader {
 
   /// The index of one of `count` variants.
   [[nodiscard]] bool variant(std::uint32_t count, std::uint32_t& index) noexcept {
+    // No enumeration has so many variants that an index takes more than its first byte.
+    if (cursor_ != end_ && first_byte() < count) [[likely]] {
+      index = first_byte();
+      return advance(1);
+    }
     const std::size_t start = position();
     return u32(index) && (index < count || fail_at(start, Problem::kVariant, index, count));
   }
@@ -233,6 +248,19 @@ class BasicReader {
     });
   }
 
+  /// A u64 behind which the end is far enough.
+  [[nodiscard]] bool u64_that_fits(std::uint64_t& value) noexcept {
+    const std::uint8_t first = first_byte();
+    if (first <= kSingleByteMax) [[likely]] {
+      value = first;
+      return advance(1);
+    }
+    return first <= kMarkerU64 && with_marker_bytes(first, [this, &value](auto bytes) {
+             value = load<bytes>(cursor_ + 1);
+             return advance(1 + bytes);
+           });
+  }
+
   /// Whether `bytes` follow the marker under the cursor.
   [[nodiscard]] bool bytes_are_there(std::size_t bytes) noexcept {
     return left() > bytes || fail(Problem::kEnd, 1 + bytes, left());
@@ -278,6 +306,11 @@ class Writer {
     } else {
       marked<4>(kMarkerU32, value);
     }
+  }
+  /// An index of a variant or a tag: a number of which it is known that one byte holds it.
+  template <class Tag>
+  void tag(Tag value) noexcept {
+    *cursor_++ = static_cast<std::byte>(value);
   }
   void u128(std::uint64_t high, std::uint64_t low) noexcept {
     if (high == 0) {

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "kvferry/wire/message_view.hpp"
 #include "wire/bincode.hpp"
@@ -20,8 +22,9 @@ struct Stop {
   bincode::Failure failure{};
 };
 
-/// Reads one message of one format in one pass. Room for the regions is made once, as if all
-/// layouts had as many as the first; if they have more, all are counted, and room is made again.
+/// Reads one message of one format in one pass. Room for layouts and regions is made once, as if
+/// all layouts had as many regions as the first; if they have more, all are counted, and room is
+/// made again.
 template <MessageFormat kFormat, class Reader>
 class Decoder {
  public:
@@ -41,15 +44,17 @@ class Decoder {
     return ok;
   }
 
-  /// Reads the layouts, which are the rest of the message, into `view`, whose arrays are used
-  /// again.
-  [[nodiscard]] bool layouts(MessageView& view) {
-    view.format = kFormat;
-    if (!read_layouts(&view) || !at(Field::kMessage, reader_.finish())) {
+  /// Reads the layouts, which are the rest of the message, into `view`. Given how many regions they
+  /// have in all, room is made for just these.
+  [[nodiscard]] bool layouts(MessageView& view, std::optional<std::size_t> regions = std::nullopt) {
+    regions_told_ = regions;
+    if (!read_layouts(&view.arrays) || !at(Field::kMessage, reader_.finish())) {
       return false;
     }
-    view.regions.resize(regions_total_);
-    view.is_ambiguous = view.layouts.empty();
+    view.format = kFormat;
+    view.is_ambiguous = layouts_ == 0;
+    view.layouts_count = layouts_;
+    view.regions_count = regions_total_;
     return true;
   }
 
@@ -58,6 +63,8 @@ class Decoder {
     return read_layouts(nullptr) && at(Field::kMessage, reader_.finish());
   }
 
+  /// Of the layouts that were read.
+  [[nodiscard]] std::size_t regions_total() const noexcept { return regions_total_; }
   [[nodiscard]] std::size_t position() const noexcept { return reader_.position(); }
 
   /// Where and why it could not be read.
@@ -76,21 +83,23 @@ class Decoder {
     return ok;
   }
 
-  /// Into `view`, if there is one.
-  bool read_layouts(MessageView* view) {
+  /// Into `arrays`, which are new, if there are any.
+  bool read_layouts(ViewArrays* arrays) {
     layouts_position_ = reader_.position();
-    std::size_t count{0};
-    if (!at(Field::kLayouts, reader_.count(kLayoutBytesMin, limits_.layouts, count))) {
+    if (!at(Field::kLayouts, reader_.count(kLayoutBytesMin, limits_.layouts, layouts_))) {
       return false;
     }
-    if (view != nullptr) {
-      view->layouts.clear();
-      view->layouts.reserve(count);
-    }
-    layouts_ = count;
     LocalLayoutView passed;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!layout(view == nullptr ? passed : view->layouts.emplace_back(), view)) [[unlikely]] {
+    if (arrays != nullptr) {
+      use(*arrays);
+    }
+    for (std::size_t i = 0; i < layouts_; ++i) {
+      LocalLayoutView* to = &passed;
+      if (arrays != nullptr) {
+        // The one that they begin with is there; room for others is made before the first ends.
+        to = i == 0 ? to_layouts_ : std::construct_at(to_layouts_ + i);
+      }
+      if (!layout(to, i, arrays)) [[unlikely]] {
         path_.layout = i;
         return false;
       }
@@ -98,19 +107,34 @@ class Decoder {
     return true;
   }
 
-  bool layout(LocalLayoutView& layout, MessageView* view) {
+  bool layout(LocalLayoutView* layout, std::size_t index, ViewArrays* arrays) {
     std::uint64_t high{0};
     std::uint64_t low{0};
     if (!at(Field::kHandle, reader_.u128(high, low))) {
       return false;
     }
-    layout.handle = LayoutHandle::from_bits(high, low);
-    if (kIsB && !logical_type(layout.logical_type)) {
+    layout->handle = LayoutHandle::from_bits(high, low);
+    if (kIsB && !logical_type(layout->logical_type)) {
       return false;
     }
-    return at(Field::kVersion, reader_.u32(layout.version)) && config(layout.layout_config) &&
-           location(layout.location) && nixl_metadata(layout) && regions(layout, view) &&
-           details(layout.layout_type_details);
+    std::size_t regions{0};
+    if (!at(Field::kVersion, reader_.u32(layout->version)) || !config(layout->layout_config) ||
+        !location(layout->location) || !nixl_metadata(*layout) || !count_regions(regions)) {
+      return false;
+    }
+    if (arrays == nullptr) {
+      return pass_regions(regions) && details(layout->layout_type_details);
+    }
+    layout->regions_index = regions_total_ - regions;
+    layout->regions_count = regions;
+    if (!has_room_ || regions_total_ > regions_room_) [[unlikely]] {
+      if (!make_room(*arrays, index)) {
+        return false;
+      }
+      layout = to_layouts_ + index;
+    }
+    return fill({to_regions_ + layout->regions_index, regions}) &&
+           details(layout->layout_type_details);
   }
 
   bool logical_type(LogicalType& type) noexcept {
@@ -121,14 +145,22 @@ class Decoder {
   }
 
   bool config(layout::LayoutConfig& config) noexcept {
-    return at(Field::kNumBlocks, reader_.u64(config.num_blocks)) &&
-           at(Field::kNumLayers, reader_.u64(config.num_layers)) &&
-           at(Field::kOuterDim, reader_.u64(config.outer_dim)) &&
-           at(Field::kPageSize, reader_.u64(config.page_size)) &&
-           at(Field::kInnerDim, reader_.u64(config.inner_dim)) &&
-           at(Field::kAlignment, reader_.u64(config.alignment)) &&
-           at(Field::kDtypeWidthBytes, reader_.u64(config.dtype_width_bytes)) &&
-           (kIsB ? num_heads(config.num_heads) : inner_shape(config.inner_shape));
+    return sizes(config) && (kIsB ? num_heads(config.num_heads) : inner_shape(config.inner_shape));
+  }
+
+  bool sizes(layout::LayoutConfig& config) noexcept {
+    if constexpr (Reader::kSaysWhy) {
+      return at(Field::kNumBlocks, reader_.u64(config.num_blocks)) &&
+             at(Field::kNumLayers, reader_.u64(config.num_layers)) &&
+             at(Field::kOuterDim, reader_.u64(config.outer_dim)) &&
+             at(Field::kPageSize, reader_.u64(config.page_size)) &&
+             at(Field::kInnerDim, reader_.u64(config.inner_dim)) &&
+             at(Field::kAlignment, reader_.u64(config.alignment)) &&
+             at(Field::kDtypeWidthBytes, reader_.u64(config.dtype_width_bytes));
+    } else {
+      return reader_.u64s(config.num_blocks, config.num_layers, config.outer_dim, config.page_size,
+                          config.inner_dim, config.alignment, config.dtype_width_bytes);
+    }
   }
 
   bool inner_shape(layout::InnerShape& shape) noexcept {
@@ -177,20 +209,11 @@ class Decoder {
     return ok;
   }
 
-  bool regions(LocalLayoutView& layout, MessageView* view) {
-    std::size_t count{0};
-    if (!at(Field::kRegions,
-            reader_.count(format::kRegionBytesMin, limits_.descriptors_per_layout, count))) {
-      return false;
-    }
+  bool count_regions(std::size_t& count) noexcept {
+    const bool ok = at(Field::kRegions, reader_.count(format::kRegionBytesMin,
+                                                      limits_.descriptors_per_layout, count));
     regions_total_ += count;
-    if (view == nullptr) {
-      return pass_regions(count);
-    }
-    layout.regions_index = regions_total_ - count;
-    layout.regions_count = count;
-    return make_room(view->regions) &&
-           fill(std::span{view->regions}.subspan(layout.regions_index, count));
+    return ok;
   }
 
   bool pass_regions(std::size_t count) noexcept {
@@ -228,22 +251,35 @@ class Decoder {
     return ok;
   }
 
-  /// Makes room for the regions so far, and for those of the layouts behind.
-  bool make_room(std::vector<Region>& regions) const {
-    if (regions_total_ <= regions.size()) [[likely]] {
-      return true;
+  /// Makes room for all layouts, and for the regions so far and those of the layouts behind; takes
+  /// over what is there, of which the layout of that index, whose regions are not, is the last.
+  bool make_room(ViewArrays& arrays, std::size_t index) {
+    std::size_t room{0};
+    if (regions_told_.has_value()) {
+      room = *regions_told_;
+    } else if (index == 0) {
+      room = std::min(regions_total_ * layouts_, reader_.left() / format::kRegionBytesMin);
+    } else {
+      Decoder counter{bytes_, limits_, layouts_position_};
+      if (!counter.check_layouts()) {
+        return false;
+      }
+      room = counter.regions_total();
     }
-    if (regions.empty()) {
-      const std::size_t room = reader_.left() / format::kRegionBytesMin;
-      regions.resize(std::min(regions_total_ * layouts_, room));
-      return true;
-    }
-    Decoder counter{bytes_, limits_, layouts_position_};
-    if (!counter.check_layouts()) {
-      return false;
-    }
-    regions.resize(counter.regions_total_);
+    ViewArrays made{layouts_, room};
+    std::uninitialized_copy_n(to_layouts_, index + 1, made.layouts());
+    std::copy_n(to_regions_, to_layouts_[index].regions_index, made.regions());
+    arrays = std::move(made);
+    use(arrays);
     return true;
+  }
+
+  /// Writes to `arrays` from now on.
+  void use(ViewArrays& arrays) noexcept {
+    to_layouts_ = arrays.layouts();
+    to_regions_ = arrays.regions();
+    has_room_ = layouts_ <= arrays.layouts_room();
+    regions_room_ = arrays.regions_room();
   }
 
   bool details(LayoutTypeDetails& details) noexcept {
@@ -290,6 +326,11 @@ class Decoder {
   std::size_t layouts_position_{0};
   std::size_t layouts_{0};
   std::size_t regions_total_{0};
+  std::optional<std::size_t> regions_told_{};
+  LocalLayoutView* to_layouts_{nullptr};
+  Region* to_regions_{nullptr};
+  bool has_room_{false};  ///< for all layouts
+  std::size_t regions_room_{0};
 };
 
 }  // namespace kvferry::wire

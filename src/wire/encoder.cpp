@@ -48,19 +48,18 @@ void put_text(bincode::Writer& writer, std::string_view text) {
   writer.raw(std::as_bytes(std::span{text}));
 }
 
-/// A tag is a small number, which is written as the raw byte that it must be.
 void put_option(bincode::Writer& writer, const std::optional<std::uint64_t>& value) {
-  writer.u64(value ? 1 : 0);
+  writer.tag(value ? 1 : 0);
   if (value) {
     writer.u64(*value);
   }
 }
 
 void put_order(bincode::Writer& writer, const std::optional<KvBlockLayout>& told) {
-  writer.u64(static_cast<std::uint64_t>(told ? told->type : KvBlockLayout::Type::kUnknown));
+  writer.tag(told ? told->type : KvBlockLayout::Type::kUnknown);
   if (told && told->type == KvBlockLayout::Type::kCustom) {
     for (const BlockDim dim : told->custom) {
-      writer.u64(static_cast<std::uint64_t>(dim));
+      writer.tag(dim);
     }
   }
 }
@@ -74,18 +73,18 @@ void put_config(bincode::Writer& writer, const layout::LayoutConfig& config, Mes
   writer.u64(config.alignment);
   writer.u64(config.dtype_width_bytes);
   if (format == MessageFormat::kA) {
-    writer.u64(static_cast<std::uint64_t>(config.inner_shape));
+    writer.tag(config.inner_shape);
   } else {
     put_option(writer, config.num_heads);
   }
 }
 
 void put_details(bincode::Writer& writer, const LayoutTypeDetails& details, MessageFormat format) {
-  writer.u64(details.index());
+  writer.tag(details.index());
   const auto* const separate = std::get_if<LayerSeparateDetails>(&details);
   const auto* const contiguous = std::get_if<FullyContiguousDetails>(&details);
-  writer.u64(separate != nullptr ? static_cast<std::uint64_t>(separate->block_dim)
-                                 : static_cast<std::uint64_t>(contiguous->block_format));
+  writer.tag(separate != nullptr ? static_cast<std::uint8_t>(separate->block_dim)
+                                 : static_cast<std::uint8_t>(contiguous->block_format));
   if (format == MessageFormat::kB) {
     put_order(writer,
               separate != nullptr ? separate->kv_block_layout : contiguous->kv_block_layout);
@@ -95,17 +94,17 @@ void put_details(bincode::Writer& writer, const LayoutTypeDetails& details, Mess
 void put_layout(bincode::Writer& writer, const Parts& layout, MessageFormat format) {
   writer.u128(layout.handle.high_bits(), layout.handle.low_bits());
   if (format == MessageFormat::kB) {
-    writer.u64(static_cast<std::uint64_t>(layout.logical_type));
+    writer.tag(layout.logical_type);
   }
   writer.u64(layout.version);
   put_config(writer, layout.config, format);
-  writer.u64(static_cast<std::uint64_t>(layout.location.type));
+  writer.tag(layout.location.type);
   if (layout.location.type == StorageKind::Type::kDevice ||
       layout.location.type == StorageKind::Type::kDisk) {
     writer.u64(layout.location.id);
   }
   put_text(writer, layout.agent_name);
-  writer.u64(static_cast<std::uint64_t>(layout.mem_type));
+  writer.tag(layout.mem_type);
   writer.u64(layout.device_id);
   writer.u64(layout.regions.size());
   for (const Region& region : layout.regions) {
@@ -279,7 +278,7 @@ std::vector<std::byte> encode_owned(const WorkerAddress& worker_address,
 
 std::vector<std::byte> encode(const MessageView& view) {
   const Header header{view.format, view.worker_id, view.nixl_agent_name, view.nixl_metadata};
-  return encode_message(header, view.layouts, [&view](const LocalLayoutView& layout) {
+  return encode_message(header, view.layouts(), [&view](const LocalLayoutView& layout) {
     return Parts{layout.handle,           layout.version,
                  layout.logical_type,     layout.layout_config,
                  layout.location,         layout.agent_name,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "kvferry/base/try.hpp"
 #include "kvferry/v1/worker_metadata.pb.h"
@@ -438,7 +439,12 @@ MessageView view_of(const Envelope& envelope) {
   view.worker_id = envelope.worker_address.worker_id;
   view.nixl_agent_name = envelope.worker_address.nixl_agent_name;
   for (const EnvelopeLayout& from : envelope.layouts) {
-    LocalLayoutView& layout = view.layouts.emplace_back();
+    view.regions_count += from.regions.size();
+  }
+  view.arrays = ViewArrays{envelope.layouts.size(), view.regions_count};
+  Region* regions = view.arrays.regions();
+  for (const EnvelopeLayout& from : envelope.layouts) {
+    LocalLayoutView& layout = *std::construct_at(view.arrays.layouts() + view.layouts_count++);
     layout.handle = {view.worker_id, from.id};
     layout.logical_type = from.tier.value_or(layout.logical_type);
     layout.mem_type = mem_type_of(from.location);
@@ -447,9 +453,9 @@ MessageView view_of(const Envelope& envelope) {
     layout.location = from.location;
     layout.agent_name = view.nixl_agent_name;
     layout.device_id = from.location.id;
-    layout.regions_index = view.regions.size();
+    layout.regions_index = static_cast<std::size_t>(regions - view.arrays.regions());
     layout.regions_count = from.regions.size();
-    view.regions.insert(view.regions.end(), from.regions.begin(), from.regions.end());
+    regions = std::ranges::copy(from.regions, regions).out;
   }
   return view;
 }

@@ -35,12 +35,27 @@ std::uint64_t saturated(std::optional<std::uint64_t> product) noexcept {
 
 class Linter {
  public:
-  explicit Linter(const MessageView& view) : view_{view} {}
+  /// Without `explains`, only whether import is refused is found out.
+  Linter(const MessageView& view, bool explains) : view_{view}, explains_{explains} {}
 
-  std::vector<Lint> run() {
+  std::vector<Lint> lints() {
+    look();
+    std::ranges::sort(lints_, {}, [](const Lint& lint) {
+      return std::tuple{lint.rule, !lint.refuses_import};
+    });
+    return std::move(lints_);
+  }
+
+  bool refuses() {
+    look();
+    return refuses_;
+  }
+
+ private:
+  void look() {
     worker_name();
-    for (index_ = 0; index_ < view_.layouts.size(); ++index_) {
-      const LocalLayoutView& layout = view_.layouts[index_];
+    for (index_ = 0; index_ < view_.layouts().size(); ++index_) {
+      const LocalLayoutView& layout = view_.layouts()[index_];
       handle(layout);
       version(layout);
       config(layout.layout_config);
@@ -50,17 +65,16 @@ class Linter {
       regions(layout, view_.regions_of(layout));
     }
     duplicate_handles();
-    std::ranges::sort(lints_, {}, [](const Lint& lint) {
-      return std::tuple{lint.rule, !lint.refuses_import};
-    });
-    return std::move(lints_);
   }
 
- private:
   /// Counts a broken rule and tells, the first time, where and how. There are few rules, so what is
   /// held stays small however many places break them.
   template <class Message>
   void note(LintRule rule, bool refuses, FieldPath path, const Message& message) {
+    refuses_ = refuses_ || refuses;
+    if (!explains_) {
+      return;
+    }
     path.layout = index_;
     const auto known = std::ranges::find_if(lints_, [rule, refuses](const Lint& lint) {
       return lint.rule == rule && lint.refuses_import == refuses;
@@ -241,22 +255,32 @@ class Linter {
     }
   }
 
-  /// Regions mostly come in ascending order, so looking at neighbours is mostly enough.
-  void overlap(std::span<const Region> regions) {
-    order_.clear();
-    bool ascending{true};
-    for (std::size_t i = 0; i < regions.size(); ++i) {
-      if (regions[i].size_bytes == 0) {
+  /// Whether each region begins behind the one before it, as regions mostly do.
+  static bool follow_each_other(std::span<const Region> regions) noexcept {
+    const Region* before{nullptr};
+    for (const Region& region : regions) {
+      if (region.size_bytes == 0) {
         continue;
       }
-      ascending =
-          ascending && (order_.empty() || regions[order_.back()].address < regions[i].address);
-      order_.push_back(i);
+      if (before != nullptr && last_byte(*before) >= region.address) {
+        return false;
+      }
+      before = &region;
     }
-    if (!ascending) {
-      std::ranges::stable_sort(order_, {},
-                               [&regions](std::size_t i) { return regions[i].address; });
+    return true;
+  }
+
+  void overlap(std::span<const Region> regions) {
+    if (follow_each_other(regions)) {
+      return;
     }
+    order_.clear();
+    for (std::size_t i = 0; i < regions.size(); ++i) {
+      if (regions[i].size_bytes != 0) {
+        order_.push_back(i);
+      }
+    }
+    std::ranges::stable_sort(order_, {}, [&regions](std::size_t i) { return regions[i].address; });
     // If any two overlap, then so do two neighbours.
     for (std::size_t k = 1; k < order_.size(); ++k) {
       const std::size_t lower = order_[k - 1];
@@ -272,11 +296,17 @@ class Linter {
   }
 
   void duplicate_handles() {
-    order_.resize(view_.layouts.size());
+    const auto from = [](const LocalLayoutView& one, const LocalLayoutView& next) {
+      return one.handle >= next.handle;
+    };
+    if (std::ranges::adjacent_find(view_.layouts(), from) == view_.layouts().end()) {
+      return;
+    }
+    order_.resize(view_.layouts().size());
     for (std::size_t i = 0; i < order_.size(); ++i) {
       order_[i] = i;
     }
-    const auto handle_of = [this](std::size_t i) { return view_.layouts[i].handle; };
+    const auto handle_of = [this](std::size_t i) { return view_.layouts()[i].handle; };
     std::ranges::stable_sort(order_, {}, handle_of);
     for (std::size_t k = 1; k < order_.size(); ++k) {
       if (handle_of(order_[k - 1]) == handle_of(order_[k])) {
@@ -290,6 +320,8 @@ class Linter {
   }
 
   const MessageView& view_;
+  bool explains_;
+  bool refuses_{false};
   std::size_t index_{0};              ///< of the layout looked at
   std::vector<std::size_t> order_{};  ///< of regions or layouts; kept, so that it is allocated once
   std::vector<Lint> lints_{};
@@ -323,6 +355,8 @@ std::string_view to_string(LintRule rule) noexcept {
   return "unknown";
 }
 
-std::vector<Lint> lint(const MessageView& view) { return Linter{view}.run(); }
+std::vector<Lint> lint(const MessageView& view) { return Linter{view, true}.lints(); }
+
+bool breaks_import_rule(const MessageView& view) { return Linter{view, false}.refuses(); }
 
 }  // namespace kvferry::wire

@@ -11,8 +11,8 @@ RdmaLayoutDescriptors to_owned(const MessageView& view) {
   RdmaLayoutDescriptors owned;
   owned.worker_address = {view.worker_id, std::string{view.nixl_agent_name}};
   owned.nixl_metadata.assign(view.nixl_metadata.begin(), view.nixl_metadata.end());
-  owned.layouts.reserve(view.layouts.size());
-  for (const LocalLayoutView& layout : view.layouts) {
+  owned.layouts.reserve(view.layouts().size());
+  for (const LocalLayoutView& layout : view.layouts()) {
     const std::span<const Region> regions = view.regions_of(layout);
     owned.layouts.push_back(LocalLayoutDescriptor{
         layout.handle,

@@ -2,7 +2,6 @@
 // Tells formats A and B apart. Source: docs/spec/wire-format.md, section 1.5.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,17 +23,33 @@ struct Message {
   std::size_t layouts_position;
 };
 
-/// Reads the layouts into `view`, if there is one; whether they are of that format.
 template <MessageFormat kFormat>
-[[gnu::flatten]] bool read(const Message& message, MessageView* view) {
-  Decoder<kFormat, bincode::QuickReader> decoder{message.bytes, message.limits,
-                                                 message.layouts_position};
-  return view == nullptr ? decoder.check_layouts() : decoder.layouts(*view);
+using QuickDecoder = Decoder<kFormat, bincode::QuickReader>;
+
+template <MessageFormat kFormat>
+[[gnu::flatten]] bool read(const Message& message, MessageView& view,
+                           std::optional<std::size_t> regions) {
+  QuickDecoder<kFormat> decoder{message.bytes, message.limits, message.layouts_position};
+  return decoder.layouts(view, regions);
 }
 
-bool read_as(MessageFormat format, const Message& message, MessageView* view) {
-  return format == MessageFormat::kA ? read<MessageFormat::kA>(message, view)
-                                     : read<MessageFormat::kB>(message, view);
+/// Reads the layouts into `view`; whether they are of that format.
+bool read_as(MessageFormat format, const Message& message, MessageView& view,
+             std::optional<std::size_t> regions = std::nullopt) {
+  return format == MessageFormat::kA ? read<MessageFormat::kA>(message, view, regions)
+                                     : read<MessageFormat::kB>(message, view, regions);
+}
+
+template <MessageFormat kFormat>
+[[gnu::flatten]] std::optional<std::size_t> count_regions(const Message& message) {
+  QuickDecoder<kFormat> decoder{message.bytes, message.limits, message.layouts_position};
+  return decoder.check_layouts() ? std::optional{decoder.regions_total()} : std::nullopt;
+}
+
+/// How many regions the layouts have; nothing when they are not of that format.
+std::optional<std::size_t> count_regions_as(MessageFormat format, const Message& message) {
+  return format == MessageFormat::kA ? count_regions<MessageFormat::kA>(message)
+                                     : count_regions<MessageFormat::kB>(message);
 }
 
 template <MessageFormat kFormat>
@@ -95,33 +110,31 @@ MessageFormat other_than(MessageFormat format) noexcept {
 /// bytes make a length and a character of one name equal in the other format, a control character.
 bool names_own_agent(const MessageView& view) {
   const std::string_view name = view.nixl_agent_name;
-  return !view.layouts.empty() && view.layouts.front().agent_name == name && !name.empty() &&
+  return view.layouts_count != 0 && view.layouts().front().agent_name == name && !name.empty() &&
          !has_control_character(name);
 }
 
-bool breaks_no_rule(const MessageView& view) {
-  const std::vector<Lint> lints = lint(view);
-  return std::ranges::none_of(lints, &Lint::refuses_import);
-}
-
-/// Chooses between two formats that both fit; `view` holds one reading, and then the right one.
-void choose(const Message& message, MessageView& view, MessageFormat preferred) {
-  const MessageFormat first = view.format;
-  const bool first_is_clean = breaks_no_rule(view);
-  static_cast<void>(read_as(other_than(first), message, &view));
-  const bool other_is_clean = breaks_no_rule(view);
-  const bool decided = first_is_clean != other_is_clean;
-  const MessageFormat right = decided ? (first_is_clean ? first : other_than(first)) : preferred;
-  if (view.format != right) {
-    static_cast<void>(read_as(right, message, &view));
-  }
-  view.is_ambiguous = !decided;
-}
-
 /// Where the layouts begin; nothing if there is no header, whatever the format.
-std::optional<std::size_t> read_header(Bytes bytes, const WireLimits& limits, MessageView& view) {
+[[gnu::flatten]] std::optional<std::size_t> read_header(Bytes bytes, const WireLimits& limits,
+                                                        MessageView& view) {
   Decoder<MessageFormat::kA, bincode::QuickReader> decoder{bytes, limits};
   return decoder.header(view) ? std::optional{decoder.position()} : std::nullopt;
+}
+
+/// Chooses between two formats that both fit: `view` holds one reading, and then the right one. The
+/// other has that many regions.
+void choose(const Message& message, MessageView& view, std::size_t other_regions,
+            MessageFormat preferred) {
+  MessageView other;
+  static_cast<void>(read_header(message.bytes, message.limits, other));
+  static_cast<void>(read_as(other_than(view.format), message, other, other_regions));
+  const bool is_clean = !breaks_import_rule(view);
+  const bool decided = is_clean == breaks_import_rule(other);
+  const bool is_right = decided ? is_clean : view.format == preferred;
+  if (!is_right) {
+    view = std::move(other);
+  }
+  view.is_ambiguous = !decided;
 }
 
 /// The error of the format that is meant, or, when that is not sure, of the one that could be read
@@ -141,14 +154,14 @@ Result<MessageView> decode_view_as(MessageFormat format, Bytes bytes, const Wire
   }
   MessageView view;
   const std::optional<std::size_t> layouts = read_header(bytes, limits, view);
-  if (!layouts || !read_as(format, {bytes, limits, *layouts}, &view)) {
+  if (!layouts || !read_as(format, {bytes, limits, *layouts}, view)) {
     return error_of(stop_as(format, bytes, limits));
   }
   return view;
 }
 
 Result<MessageView> decode_view(Bytes bytes, const WireLimits& limits, MessageFormat preferred) {
-  Result<MessageView> result{MessageView{}};  // The one object that is returned is not moved.
+  Result<MessageView> result{std::in_place};  // The one object that is returned is not moved.
   if (bytes.size() > limits.message_bytes) {
     result = too_large(bytes, limits);
     return result;
@@ -162,12 +175,16 @@ Result<MessageView> decode_view(Bytes bytes, const WireLimits& limits, MessageFo
   const Message message{bytes, limits, *layouts};
   const Guess guessed = guess(message, preferred);
   const MessageFormat first = guessed.format;
-  if (read_as(first, message, &view)) {
-    if (!view.layouts.empty() && !names_own_agent(view) &&
-        read_as(other_than(first), message, nullptr)) {
-      choose(message, view, preferred);
+  if (read_as(first, message, view)) {
+    if (view.layouts_count != 0 && !names_own_agent(view)) {
+      if (const auto regions = count_regions_as(other_than(first), message)) {
+        choose(message, view, *regions, preferred);
+      }
     }
-  } else if (!read_as(other_than(first), message, &view)) {
+    return result;
+  }
+  view.arrays = ViewArrays{};
+  if (!read_as(other_than(first), message, view)) {
     result = why_neither(bytes, limits, guessed.is_sure, guessed.is_sure ? first : preferred);
   }
   return result;

@@ -15,10 +15,10 @@ Result<SerializedLayout> SerializedLayout::pack(const WorkerAddress& worker_addr
                                                 std::span<const LocalLayoutDescriptor> layouts,
                                                 MessageFormat format) {
   const std::string& name = worker_address.nixl_agent_name;
-  if (const std::size_t valid = valid_utf8_prefix(name); valid != name.size()) {
+  if (!is_utf8(name)) {
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("worker_address.nixl_agent_name: not UTF-8 after {} of {} bytes",
-                             valid, name.size())};
+                             valid_utf8_prefix(name), name.size())};
   }
   KVFERRY_RETURN_IF_ERROR(check_carriable(layouts, format));
   return SerializedLayout{encode_owned(worker_address, nixl_metadata, layouts, format)};

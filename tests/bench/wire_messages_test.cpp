@@ -38,8 +38,8 @@ TEST(LargeMessages, HaveTheirSizesAndCouldBeImported) {
     const auto bytes = packed(message);
     const auto view = wire::decode_view(bytes.as_bytes());
     ASSERT_THAT(view, testing::IsOk());
-    EXPECT_EQ(view->layouts.size(), layouts);
-    EXPECT_EQ(view->regions.size(), regions);
+    EXPECT_EQ(view->layouts().size(), layouts);
+    EXPECT_EQ(view->regions().size(), regions);
     EXPECT_EQ(view->nixl_metadata.size(), layouts == 8 ? 2048U : 0U);
     EXPECT_TRUE(wire::lint(*view).empty());
   }

@@ -24,7 +24,7 @@ TEST(CrossFormat, MessagesAreRefusedByTheOtherReaderUnlessTheyHaveNoLayouts) {
     const bool fits = row.at("verdict") == "accepted" && row.at("kvferry_trial_parse") == "ok";
     ASSERT_EQ(view.has_value(), fits) << (view ? "accepted" : view.error().message);
     if (view) {
-      EXPECT_TRUE(view->layouts.empty());
+      EXPECT_TRUE(view->layouts().empty());
       EXPECT_TRUE(view->is_ambiguous);
       EXPECT_EQ(lint_of(*view), row.at("lint"));
       ++accepted[reader];

@@ -60,7 +60,7 @@ void expect_the_rule(const Bytes& bytes, std::size_t& both) {
     if (!view) {
       continue;
     }
-    if (trial.a && trial.b && !trial.a->layouts.empty()) {
+    if (trial.a && trial.b && !trial.a->layouts().empty()) {
       ++both;
       const bool clean_a = Trial::is_clean(trial.a);
       const bool clean_b = Trial::is_clean(trial.b);

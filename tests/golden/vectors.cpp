@@ -194,7 +194,7 @@ Json value_of(const RdmaLayoutDescriptors& message) {
 Json value_of(const MessageView& view) {
   const bool is_b = view.format == MessageFormat::kB;
   Json layouts = Json::array();
-  for (const LocalLayoutView& layout : view.layouts) {
+  for (const LocalLayoutView& layout : view.layouts()) {
     Json value(
         {{"handle", handle_value(layout.handle)},
          {"layout",

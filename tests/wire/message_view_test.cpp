@@ -48,8 +48,8 @@ TEST(DecodeView, GivesEveryField) {
   EXPECT_EQ(view->worker_id, WorkerId{7});
   EXPECT_EQ(view->nixl_agent_name, "worker-7");
   EXPECT_EQ(samples::to_hex(view->nixl_metadata), "aabb");
-  ASSERT_EQ(view->layouts.size(), 1U);
-  const LocalLayoutView& layout = view->layouts[0];
+  ASSERT_EQ(view->layouts().size(), 1U);
+  const LocalLayoutView& layout = view->layouts()[0];
   EXPECT_EQ(layout.handle, (LayoutHandle{WorkerId{7}, LayoutId{0}}));
   EXPECT_EQ(layout.version, 1U);
   EXPECT_EQ(layout.layout_config, samples::clean_message().layouts[0].layout.layout_config);
@@ -71,17 +71,17 @@ TEST(DecodeView, PointsIntoTheMessage) {
   const auto* begin = reinterpret_cast<const char*>(bytes.data());
   EXPECT_EQ(view->nixl_agent_name.data(), begin + Pieces{}.offset("agent"));
   EXPECT_EQ(view->nixl_metadata.data(), bytes.data() + Pieces{}.offset("blob"));
-  EXPECT_EQ(view->layouts[0].agent_name.data(), begin + Pieces{}.offset("name"));
+  EXPECT_EQ(view->layouts()[0].agent_name.data(), begin + Pieces{}.offset("name"));
 }
 
 TEST(DecodeView, KeepsRegionsOfAllLayoutsInOneArray) {
   const Bytes bytes = messages()[2];
   const auto view = decode_view(bytes);
   ASSERT_TRUE(view);
-  EXPECT_EQ(view->regions.size(), 6U);
-  EXPECT_EQ(view->regions_of(view->layouts[0]).data(), view->regions.data());
-  EXPECT_TRUE(view->regions_of(view->layouts[1]).empty());
-  EXPECT_EQ(view->regions_of(view->layouts[2]).data(), view->regions.data() + 3);
+  EXPECT_EQ(view->regions().size(), 6U);
+  EXPECT_EQ(view->regions_of(view->layouts()[0]).data(), view->regions().data());
+  EXPECT_TRUE(view->regions_of(view->layouts()[1]).empty());
+  EXPECT_EQ(view->regions_of(view->layouts()[2]).data(), view->regions().data() + 3);
 }
 
 TEST(DecodeView, RefusesAMessageCutAtAnyLength) {
@@ -166,7 +166,7 @@ TEST(DecodeView, AcceptsWiderIntegersWhereTheTypeAllowsThem) {
       const auto view = decode_view(bytes);
       ASSERT_EQ(bool{view}, marker <= widest_marker(piece));
       if (view && piece == "handle") {
-        EXPECT_EQ(view->layouts[0].handle, (LayoutHandle{WorkerId{100}, LayoutId{0}}));
+        EXPECT_EQ(view->layouts()[0].handle, (LayoutHandle{WorkerId{100}, LayoutId{0}}));
       } else if (view) {
         EXPECT_EQ(to_owned(*view), samples::seed_message());
         EXPECT_EQ(is_canonical(*view, bytes), value_of(piece) == 4096 && marker == 251);

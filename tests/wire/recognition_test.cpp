@@ -68,7 +68,7 @@ TEST(Recognition, ReadsWhatFitsOneFormat) {
   ASSERT_TRUE(b) << b.error().message;
   EXPECT_EQ(b->format, kB);
   EXPECT_FALSE(b->is_ambiguous);
-  const LocalLayoutView& layout = b->layouts.front();
+  const LocalLayoutView& layout = b->layouts().front();
   EXPECT_EQ(layout.logical_type, LogicalType::kG2);
   EXPECT_EQ(layout.layout_config.num_heads, std::nullopt);
   EXPECT_EQ(kv_block_layout_of(layout.layout_type_details),

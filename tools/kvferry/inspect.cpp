@@ -33,7 +33,7 @@ std::string heads_text(const layout::LayoutConfig& config) {
 std::string layouts_text(const wire::MessageView& view) {
   Table table{{"layout", "where", "arrangement", "blocks", "layers", "outer", "page", "inner",
                "dtype", "heads", "order", "regions", "size"}};
-  for (const wire::LocalLayoutView& layout : view.layouts) {
+  for (const wire::LocalLayoutView& layout : view.layouts()) {
     const layout::LayoutConfig& config = layout.layout_config;
     table.add_row({std::to_string(layout.handle.layout_id().value()), to_string(layout.location),
                    std::string{to_string(wire::arrangement_of(layout.layout_type_details))},
@@ -56,8 +56,9 @@ std::string lint_text(const std::vector<wire::Lint>& lints) {
 }
 
 void print_layouts(const wire::MessageView& view) {
-  print(fmt::format("layouts  {}, with {} regions\n", view.layouts.size(), view.regions.size()));
-  if (!view.layouts.empty()) {
+  print(
+      fmt::format("layouts  {}, with {} regions\n", view.layouts().size(), view.regions().size()));
+  if (!view.layouts().empty()) {
     print("\n" + layouts_text(view));
   }
   if (const std::vector<wire::Lint> lints = lint(view); !lints.empty()) {

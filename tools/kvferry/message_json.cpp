@@ -286,7 +286,7 @@ ordered_json lint_names(const std::vector<wire::Lint>& lints) {
 
 ordered_json value_of(const wire::MessageView& view) {
   ordered_json layouts = ordered_json::array();
-  for (const wire::LocalLayoutView& layout : view.layouts) {
+  for (const wire::LocalLayoutView& layout : view.layouts()) {
     ordered_json value{{"handle", handle_json(layout.handle)}};
     if (view.format == MessageFormat::kB) {
       value["logical_type"] = to_string(layout.logical_type);

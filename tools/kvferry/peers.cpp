@@ -65,7 +65,7 @@ Result<void> read_message(const exchange::Formats& formats, Peer& peer) {
   KVFERRY_ASSIGN_OR_RETURN(const ReadMessage read, read_richest(formats));
   const wire::MessageView& view = read.view;
   peer.agent = view.nixl_agent_name;
-  for (const wire::LocalLayoutView& layout : view.layouts) {
+  for (const wire::LocalLayoutView& layout : view.layouts()) {
     peer.layouts.push_back(json_of(layout));
     peer.layouts_text += fmt::format(
         "{}{} x {}", peer.layouts_text.empty() ? "" : ", ", layout.layout_config.num_blocks,

@@ -122,10 +122,10 @@ Result<PeerMessage> fetch_peer(exchange::Exchange& exchange, const std::string& 
   if (!richest) {
     return richest.error();
   }
-  if (richest->view.layouts.empty()) {
+  if (richest->view.layouts().empty()) {
     return Error{ErrorCode::kUnavailable, "worker " + name + " has no layout for peers"};
   }
-  const layout::LayoutConfig& config = richest->view.layouts.front().layout_config;
+  const layout::LayoutConfig& config = richest->view.layouts().front().layout_config;
   return PeerMessage{
       wire::SerializedLayout::from_bytes({richest->bytes.begin(), richest->bytes.end()}),
       config.num_blocks, config.page_size};

@@ -17,7 +17,11 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : state_{std::in_place_index<0>, std::move(value)} {}      // NOLINT(*-explicit-*)
+  Result(T value) : state_{std::in_place_index<0>, std::move(value)} {}  // NOLINT(*-explicit-*)
+  /// Makes the value where it lies, from `args`.
+  template <class... Args>
+  explicit Result(std::in_place_t /*tag*/, Args&&... args)
+      : state_{std::in_place_index<0>, std::forward<Args>(args)...} {}
   Result(Error error) : state_{std::in_place_index<1>, std::move(error)} {}  // NOLINT(*-explicit-*)
 
   [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }

@@ -52,4 +52,8 @@ struct Lint {
 /// refusal first. Takes O(n log n) in the regions of a layout and in the layouts.
 [[nodiscard]] std::vector<Lint> lint(const MessageView& view);
 
+/// Whether lint() holds a rule that refuses import. Allocates nothing where handles, and the
+/// regions of each layout, ascend.
+[[nodiscard]] bool breaks_import_rule(const MessageView& view);
+
 }  // namespace kvferry::wire

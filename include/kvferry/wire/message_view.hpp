@@ -3,8 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "kvferry/base/ids.hpp"
@@ -32,29 +35,83 @@ struct LocalLayoutView {
   std::size_t regions_count{0};
 };
 
+/// The layouts of a message and, behind them in the same memory, their regions. One layout with one
+/// region lies in the object itself.
+///
+/// Lifetime: what is given points into this object or its memory.
+class ViewArrays {
+ public:
+  ViewArrays() = default;
+  /// Room for so many. Nothing is written; layouts are made with std::construct_at().
+  ViewArrays(std::size_t layouts, std::size_t regions)
+      : layouts_room_{layouts},
+        regions_room_{regions},
+        memory_{std::make_unique_for_overwrite<std::byte[]>(layouts * sizeof(LocalLayoutView) +
+                                                            regions * sizeof(Region))} {}
+
+  [[nodiscard]] std::size_t layouts_room() const noexcept { return layouts_room_; }
+  [[nodiscard]] std::size_t regions_room() const noexcept { return regions_room_; }
+
+  [[nodiscard]] const LocalLayoutView* layouts() const noexcept {
+    return memory_ == nullptr ? &layout_ : reinterpret_cast<const LocalLayoutView*>(memory_.get());
+  }
+  [[nodiscard]] const Region* regions() const noexcept {
+    return memory_ == nullptr ? &region_
+                              : reinterpret_cast<const Region*>(
+                                    memory_.get() + layouts_room_ * sizeof(LocalLayoutView));
+  }
+  [[nodiscard]] LocalLayoutView* layouts() noexcept {
+    return const_cast<LocalLayoutView*>(std::as_const(*this).layouts());
+  }
+  [[nodiscard]] Region* regions() noexcept {
+    return const_cast<Region*>(std::as_const(*this).regions());
+  }
+
+ private:
+  static_assert(std::is_trivially_copyable_v<LocalLayoutView> &&
+                std::is_trivially_copyable_v<Region>);
+  static_assert(alignof(Region) <= alignof(LocalLayoutView) &&
+                alignof(LocalLayoutView) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+
+  std::size_t layouts_room_{1};
+  std::size_t regions_room_{1};
+  LocalLayoutView layout_{};
+  Region region_{};
+  std::unique_ptr<std::byte[]> memory_{};
+};
+
 /// Everything that one message says, without copies of names and blob.
 ///
 /// Lifetime: names and blob point into the bytes that were decoded, which must stay alive and
-///           unchanged as long as the view is used.
+///           unchanged as long as the view is used. layouts() and regions() point into the view.
 struct MessageView {
   MessageFormat format{MessageFormat::kA};
   bool is_ambiguous{false};  ///< it could as well be the other format
   WorkerId worker_id{};
   std::string_view nixl_agent_name{};
   std::span<const std::byte> nixl_metadata{};
-  std::vector<LocalLayoutView> layouts{};
-  std::vector<Region> regions{};  ///< of all layouts, in the order of the layouts
+  std::size_t layouts_count{0};
+  std::size_t regions_count{0};
+  ViewArrays arrays{};
+
+  [[nodiscard]] std::span<const LocalLayoutView> layouts() const noexcept {
+    return {arrays.layouts(), layouts_count};
+  }
+  /// Of all layouts, in the order of the layouts.
+  [[nodiscard]] std::span<const Region> regions() const noexcept {
+    return {arrays.regions(), regions_count};
+  }
 
   /// The regions of one layout of this message.
   [[nodiscard]] std::span<const Region> regions_of(const LocalLayoutView& layout) const {
-    return std::span{regions}.subspan(layout.regions_index, layout.regions_count);
+    return regions().subspan(layout.regions_index, layout.regions_count);
   }
 };
 
 /// Reads a message of format A or B and finds out which: the one that it fits, or fits without a
 /// breach of the rules of import. Where that does not decide, it is read as `preferred` and marked
-/// as ambiguous. Takes two allocations, one for the layouts and one for the regions; a third where
-/// layouts have more regions than the first, and more only for a message that fits both formats.
+/// as ambiguous. Takes one allocation, and none for one layout with one region; a second where
+/// layouts have more regions than the first, and one more for a message that fits both formats.
 /// Announced lengths are checked against what is left before anything is allocated. Nothing is said
 /// about the meaning of the values: that is lint()'s.
 ///
