@@ -36,9 +36,9 @@ void put_number(std::vector<std::byte>& bytes, std::size_t at, T value) {
   return bytes;
 }
 
-/// The bytes of the example in a page of docs/spec: the block of hex under "### Example".
+/// The bytes of the example in a page of the specification: the block of hex under "### Example".
 [[nodiscard]] inline std::vector<std::byte> specified_bytes(const std::string& page) {
-  std::ifstream file{KVFERRY_SOURCE_DIR "/docs/spec/" + page};
+  std::ifstream file{page};
   const std::string text{std::istreambuf_iterator<char>{file}, {}};
   const std::size_t start = text.find("```", text.find("### Example")) + 3;
   std::istringstream hex{text.substr(start, text.find("```", start) - start)};

@@ -77,7 +77,7 @@ constexpr std::size_t kFirstAt = kCountAt + 8;
 constexpr std::size_t kSecondAt = kFirstAt + kBlobMemoryBytes;
 
 TEST(ShmBlob, IsTheBytesOfTheSpecification) {
-  const Bytes golden = testing::specified_bytes("shm.md");
+  const Bytes golden = testing::specified_bytes(KVFERRY_SOURCE_DIR "/docs/spec/shm.md");
   ASSERT_EQ(golden.size(), 238U);
   EXPECT_EQ(encode_blob(example()), golden);
   const auto decoded = decode_blob(golden, kMany);

@@ -64,7 +64,9 @@ Result<ControlMessage> decode(std::span<const std::byte> bytes) {
 /// The message with length and checksum made right again.
 Bytes resealed(const Bytes& bytes) { return testing::resealed(bytes, 8); }
 
-Bytes specified_bytes() { return testing::specified_bytes("control.md"); }
+Bytes specified_bytes() {
+  return testing::specified_bytes(KVFERRY_SOURCE_DIR "/docs/spec/control.md");
+}
 
 template <class T>
 Bytes with_number(Bytes bytes, std::size_t at, T value) {
