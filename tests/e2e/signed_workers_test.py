@@ -67,6 +67,24 @@ class Envelopes(unittest.TestCase):
         self.assertEqual(code, 0)
         return {row["name"]: row for row in json.loads(out)}
 
+    def test_peers_say_when_a_lease_has_ended(self):
+        self.start("prefill")
+        code, out, err = self.tool.run("inspect", "--json", self.file("prefill.kvfy"))
+        self.assertEqual(code, 0, err)
+        document = json.loads(out)
+        issued = int(document["value"]["issued_unix_ms"])
+        for lease_ms, ended in ((3_600_000, False), (1, True)):
+            document["value"].update(
+                lease_ms=lease_ms, audience="decode", issued_unix_ms=issued - 1000 * ended)
+            with open(self.tool.path("said.json"), "w", encoding="utf-8") as file:
+                json.dump(document, file)
+            encoded = subprocess.run(
+                [BINARY, "encode", self.tool.path("said.json")], capture_output=True, check=True)
+            self.replace("prefill", "kvfy", encoded.stdout)
+            row = self.peers()["prefill"]
+            self.assertEqual((row["lease_ms"], row["audience"]), (lease_ms, "decode"))
+            self.assertEqual("lease: it ended" in row.get("error", ""), ended)
+
     def test_all_formats_are_published_and_withdrawn(self):
         self.start("prefill")
         self.assertEqual(self.peers()["prefill"]["formats"], ["a", "b", "envelope"])

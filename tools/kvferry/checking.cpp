@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What happens to blocks after they were moved: comparing them with the pattern, writing them out.
 #include <algorithm>
-#include <cstdio>
-#include <memory>
 
 #include "kvferry/base/try.hpp"
 #include "kvferry/testing/pattern.hpp"
@@ -41,10 +39,6 @@ Result<bool> block_is_right(const LayoutView& view, const Moved& moved, std::siz
   return true;
 }
 
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-
 }  // namespace
 
 std::vector<std::byte*> bases_of(const LayoutView& view) {
@@ -74,14 +68,9 @@ Result<std::vector<BlockId>> check_pattern(const Moved& moved, TimePoint deadlin
 }
 
 Result<void> dump_blocks(const LayoutView& view, std::span<const BlockId> blocks,
-                         const std::string& file) {
-  const std::unique_ptr<std::FILE, CloseFile> out{std::fopen(file.c_str(), "wb")};
-  if (out == nullptr) {
-    return Error{ErrorCode::kUnavailable, "dump: cannot write '" + file + "'"};
-  }
+                         OutputFile& file) {
   const std::vector<std::byte*> bases = bases_of(view);
   const std::uint64_t row = view.axis(Axis::kElement).extent * view.element_bytes();
-  bool written = true;
   Place at;
   for (const BlockId block : blocks) {
     at[Axis::kBlock] = block.value();
@@ -94,17 +83,13 @@ Result<void> dump_blocks(const LayoutView& view, std::span<const BlockId> blocks
           for (at[Axis::kHead] = 0; at[Axis::kHead] < view.axis(Axis::kHead).extent;
                ++at[Axis::kHead]) {
             const layout::Location from = view.locate(at);
-            written = written &&
-                      std::fwrite(bases[from.region] + from.offset_bytes, 1, row, out.get()) == row;
+            KVFERRY_RETURN_IF_ERROR(file.write({bases[from.region] + from.offset_bytes, row}));
           }
         }
       }
     }
   }
-  if (!written || std::fflush(out.get()) != 0) {
-    return Error{ErrorCode::kUnavailable, "dump: cannot write all of '" + file + "'"};
-  }
-  return {};
+  return file.commit();
 }
 
 }  // namespace kvferry::tool

@@ -134,7 +134,13 @@ int run_command_line(int argc, const char* const* argv) {
   CLI::App app{"Says where KV-cache blocks lie, tells other workers, and moves the blocks.",
                "kvferry"};
   app.require_subcommand(1);
-  app.footer("Each command has --help, with an example.");
+  app.footer(
+      "Each command has --help, with an example.\n"
+      "Exit codes: 0 done, the answer is yes; 1 done, the answer is no; 2 the command line is "
+      "wrong;\n3 something read is not valid; 4 something needed is not there; 5 a deadline "
+      "passed, "
+      "or\ninterrupted; 6 bytes arrived wrong, or nobody knows. The graver counts: 6, then 5, then "
+      "4.");
   Action action;
   add_command<InspectOptions>(app, action, "inspect", run_inspect, add_inspect);
   add_command<EncodeOptions>(app, action, "encode", run_encode, add_encode);

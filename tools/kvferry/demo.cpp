@@ -211,7 +211,9 @@ Outcome<Demo> run() {
   KVFERRY_RETURN_IF_ERROR(
       prefill.wait_for_line("ready prefill", deadline_after(begin, kStepDeadline)));
   KVFERRY_ASSIGN_OR_RETURN(const auto exchange, open_exchange(exchange_name));
-  KVFERRY_ASSIGN_OR_RETURN(const PeerMessage peer, fetch_peer(*exchange, "prefill"));
+  KVFERRY_ASSIGN_OR_RETURN(
+      const PeerMessage peer,
+      fetch_peer(*exchange, "prefill", deadline_after(SteadyClock{}.now(), kStepDeadline)));
   KVFERRY_ASSIGN_OR_RETURN(const Decode decode, Decode::create(peer));
   Demo demo;
   demo.geometry = kGeometry;

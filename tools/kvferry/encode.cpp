@@ -27,6 +27,10 @@ Result<void> encode(const EncodeOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(
       const auto packed, wire::SerializedLayout::pack(message.worker_address, message.nixl_metadata,
                                                       message.layouts, described.format));
+  // What nobody would read, such as a name above the limits, is not written either.
+  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView read,
+                           wire::decode_view_as(described.format, packed.as_bytes()));
+  static_cast<void>(read);
   print({reinterpret_cast<const char*>(packed.as_bytes().data()), packed.len()});
   return {};
 }

@@ -29,16 +29,19 @@ Error cannot_write(const std::string& name) {
   return Error{ErrorCode::kUnavailable, fmt::format("{}: {}", name, std::strerror(errno))};
 }
 
-/// All of `bytes`, down to the disk.
-bool write_all(int file, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) {
-      return false;
-    }
-    bytes = bytes.subspan(written < 0 ? 0 : static_cast<std::size_t>(written));
+/// A name beside `file` that nobody has.
+Result<std::string> name_beside(const std::filesystem::path& file) {
+  KVFERRY_ASSIGN_OR_RETURN(const Epoch drawn, draw_epoch());
+  return (file.parent_path() / fmt::format(".kvferry-{}", to_string(drawn))).string();
+}
+
+/// Opens what is no file, such as a pipe, for writing; does not wait until somebody reads it.
+int open_at_once(const std::string& name) {
+  const int opened = ::open(name.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  if (opened >= 0) {
+    ::fcntl(opened, F_SETFL, ::fcntl(opened, F_GETFL) & ~O_NONBLOCK);
   }
-  return ::fsync(file) == 0;
+  return opened;
 }
 
 }  // namespace
@@ -87,28 +90,65 @@ Result<void> write_output(const std::string& file, std::string_view text) {
   return {};
 }
 
-Result<void> replace_output(const std::string& file, std::span<const std::byte> bytes) {
-  std::error_code is_new;
-  const std::filesystem::path resolved = std::filesystem::canonical(file, is_new);
-  const std::filesystem::path path = is_new ? std::filesystem::path{file} : resolved;
-  KVFERRY_ASSIGN_OR_RETURN(const Epoch drawn, draw_epoch());
-  const std::string temporary =
-      (path.parent_path() / fmt::format(".kvferry-{}", to_string(drawn))).string();
-  const int opened = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (opened < 0) {
-    return cannot_write(file);
+OutputFile::OutputFile(std::string name, std::string path, std::string temporary, int descriptor)
+    : name_{std::move(name)},
+      path_{std::move(path)},
+      temporary_{std::move(temporary)},
+      stream_{::fdopen(descriptor, "wb")} {}
+
+OutputFile::~OutputFile() {
+  if (stream_ != nullptr && !temporary_.empty()) {
+    ::unlink(temporary_.c_str());
   }
-  struct ::stat before {};
-  const bool written = write_all(opened, bytes) && (::stat(path.c_str(), &before) != 0 ||
-                                                    ::fchmod(opened, before.st_mode & 07777U) == 0);
-  if (!written || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    const Error error = cannot_write(file);
-    ::unlink(temporary.c_str());
-    ::close(opened);
-    return error;
+}
+
+Result<OutputFile> OutputFile::open(const std::string& name) {
+  struct ::stat found {};
+  std::string path{name};
+  std::string temporary;
+  int descriptor{-1};
+  if (::stat(name.c_str(), &found) == 0 && !S_ISREG(found.st_mode)) {
+    descriptor = open_at_once(name);
+  } else {
+    std::error_code is_new;
+    const std::filesystem::path resolved = std::filesystem::canonical(name, is_new);
+    path = is_new ? name : resolved.string();
+    KVFERRY_ASSIGN_OR_RETURN(temporary, name_beside(path));
+    descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   }
-  ::close(opened);
+  if (descriptor < 0) {
+    return cannot_write(name);
+  }
+  return OutputFile{name, std::move(path), std::move(temporary), descriptor};
+}
+
+Result<void> OutputFile::write(std::span<const std::byte> bytes) {
+  if (std::fwrite(bytes.data(), 1, bytes.size(), stream_.get()) != bytes.size()) {
+    return cannot_write(name_);
+  }
   return {};
+}
+
+Result<void> OutputFile::commit() {
+  if (std::fflush(stream_.get()) != 0) {
+    return cannot_write(name_);
+  }
+  const int descriptor = ::fileno(stream_.get());
+  struct ::stat before {};
+  const bool keeps_mode = !temporary_.empty() && ::stat(path_.c_str(), &before) == 0;
+  if (!temporary_.empty() && (::fsync(descriptor) != 0 ||
+                              (keeps_mode && ::fchmod(descriptor, before.st_mode & 07777U) != 0) ||
+                              ::rename(temporary_.c_str(), path_.c_str()) != 0)) {
+    return cannot_write(name_);
+  }
+  temporary_.clear();
+  return {};
+}
+
+Result<void> replace_output(const std::string& file, std::span<const std::byte> bytes) {
+  KVFERRY_ASSIGN_OR_RETURN(OutputFile output, OutputFile::open(file));
+  KVFERRY_RETURN_IF_ERROR(output.write(bytes));
+  return output.commit();
 }
 
 }  // namespace kvferry::tool

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdio>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,8 +25,42 @@ namespace kvferry::tool {
 /// Errors: kUnavailable naming the file when it cannot be written.
 [[nodiscard]] Result<void> write_output(const std::string& file, std::string_view text);
 
-/// Puts a file of `bytes` where `file` is or will be, whole or not at all: readers see what was
-/// there before or what is there now. What a symbolic link leads to is replaced, not the link.
+/// A file that appears whole or not at all, in place of one of its name that is there: readers see
+/// what was there before or what is there now. What a symbolic link leads to is replaced, not the
+/// link. What is no file, such as a pipe or a device, is written to as it is.
+class OutputFile {
+ public:
+  /// Makes sure that it can be written; until commit() nothing of that name changes.
+  ///
+  /// Errors: kUnavailable naming the file; also for a pipe that nobody reads.
+  [[nodiscard]] static Result<OutputFile> open(const std::string& name);
+
+  OutputFile(OutputFile&&) noexcept = default;
+  OutputFile& operator=(OutputFile&&) = delete;
+  ~OutputFile();
+
+  /// Errors: kUnavailable naming the file when it cannot be written.
+  [[nodiscard]] Result<void> write(std::span<const std::byte> bytes);
+
+  /// Gives what was written its name.
+  ///
+  /// Errors: kUnavailable naming the file when it cannot be written.
+  [[nodiscard]] Result<void> commit();
+
+ private:
+  struct Close {
+    void operator()(std::FILE* stream) const { std::fclose(stream); }
+  };
+
+  OutputFile(std::string name, std::string path, std::string temporary, int descriptor);
+
+  std::string name_;       ///< as it was given
+  std::string path_;       ///< where it leads to
+  std::string temporary_;  ///< empty where there is nothing to take away
+  std::unique_ptr<std::FILE, Close> stream_;
+};
+
+/// Puts a file of `bytes` where `file` is or will be, as OutputFile does.
 ///
 /// Errors: kUnavailable naming the file when it cannot be written.
 [[nodiscard]] Result<void> replace_output(const std::string& file,

@@ -3,8 +3,8 @@
 
 namespace kvferry::tool {
 
-/// From now on the first SIGINT or SIGTERM only sets a flag, so that what is under way can be
-/// cancelled and told; a second one ends the process as ever.
+/// From now on the first SIGINT, SIGTERM or SIGHUP only sets a flag, so that what is under way can
+/// be cancelled and told; a second one ends the process as ever.
 void catch_interruption();
 
 /// Whether such a signal came.

@@ -37,15 +37,15 @@ void set_up_logging() {
   }
   const std::optional<LogLevel> level = parse_log_level(word);
   if (!level) {
-    fmt::print(stderr, "kvferry: KVFERRY_LOG: {} is not debug, info, warn or error\n",
-               printable(word));
+    print_error(fmt::format("kvferry: KVFERRY_LOG: {} is not debug, info, warn or error\n",
+                            printable(word)));
   }
   least_level = level.value_or(least_level);
 }
 
 void log_to_stderr(LogLevel level, std::string_view message) {
   if (level >= least_level) {
-    fmt::print(stderr, "kvferry: {}: {}\n", kNames[static_cast<std::size_t>(level)], message);
+    print_error(fmt::format("kvferry: {}: {}\n", kNames[static_cast<std::size_t>(level)], message));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "files.hpp"
 #include "kvferry/layout/view.hpp"
 #include "kvferry/manager/transport_manager.hpp"
 #include "kvferry/testing/faulty_agent.hpp"
@@ -80,8 +81,8 @@ struct Moved {
 
 /// Writes blocks in the order given, each as layer, outer, token, head, element, without padding.
 ///
-/// Errors: kUnavailable when the file cannot be written.
+/// Errors: those of OutputFile.
 [[nodiscard]] Result<void> dump_blocks(const layout::LayoutView& view,
-                                       std::span<const BlockId> blocks, const std::string& file);
+                                       std::span<const BlockId> blocks, OutputFile& file);
 
 }  // namespace kvferry::tool

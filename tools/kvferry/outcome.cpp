@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "outcome.hpp"
 
-#include <fmt/format.h>
-
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -18,8 +16,9 @@ int fail(const Failure& failure, bool json) {
   if (json && failure.exit_code != kExitUsage) {
     print_json({{"ok", false},
                 {"error", {{"code", to_string(failure.code)}, {"message", failure.message}}}});
+    std::fflush(stdout);  // Standard error may be where this process ends.
   }
-  fmt::print(stderr, "kvferry: {}\n", failure.message);
+  print_error("kvferry: " + failure.message + "\n");
   return failure.exit_code;
 }
 

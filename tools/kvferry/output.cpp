@@ -1,16 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "output.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 namespace kvferry::tool {
+
+void occupy_standard_descriptors() noexcept {
+  // The lowest that is free is taken. Reading from what is open for writing fails, and so on.
+  for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) < 0 &&
+        ::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY) != descriptor) {
+      std::_Exit(kExitUnavailable);
+    }
+  }
+}
 
 int exit_code_of(ErrorCode code) noexcept {
   switch (code) {
@@ -29,7 +42,7 @@ int exit_code_of(ErrorCode code) noexcept {
 }
 
 int fail(const Error& error) {
-  fmt::print(stderr, "kvferry: {}\n", error.message);
+  print_error("kvferry: " + error.message + "\n");
   return exit_code_of(error.code);
 }
 
@@ -40,13 +53,17 @@ void print_json(const nlohmann::ordered_json& document) {
 
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
+void print_error(std::string_view text) noexcept {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
 bool flush_output() {
   if (std::ferror(stdout) != 0) {
-    fmt::print(stderr, "kvferry: standard output: not everything could be written\n");
+    print_error("kvferry: standard output: not everything could be written\n");
     return false;
   }
   if (std::fflush(stdout) != 0) {
-    fmt::print(stderr, "kvferry: standard output: {}\n", std::strerror(errno));
+    print_error(fmt::format("kvferry: standard output: {}\n", std::strerror(errno)));
     return false;
   }
   return true;

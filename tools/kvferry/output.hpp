@@ -22,6 +22,11 @@ inline constexpr int kExitUnavailable = 4;  // something needed is not there
 inline constexpr int kExitDeadline = 5;     // a deadline passed, or cancelled
 inline constexpr int kExitWrongBytes = 6;   // bytes arrived wrong, or nobody knows
 
+/// Opens something where standard input, output or error are closed, so that no file or memory that
+/// is opened later takes their place and is written what was meant for a person. What is read from
+/// it or written to it fails as before.
+void occupy_standard_descriptors() noexcept;
+
 /// The exit code that says what `code` says.
 [[nodiscard]] int exit_code_of(ErrorCode code) noexcept;
 
@@ -33,6 +38,9 @@ void print_json(const nlohmann::ordered_json& document);
 
 /// Prints `text` on stdout as it is.
 void print(std::string_view text);
+
+/// Prints `text` on stderr, whatever becomes of it: where nobody can be told, the exit code tells.
+void print_error(std::string_view text) noexcept;
 
 /// Whether all that was printed arrived; if not, says so on stderr.
 [[nodiscard]] bool flush_output();

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,7 +32,10 @@ struct Peer {
   std::string signed_by{};  ///< empty when that was not asked
   nlohmann::ordered_json layouts = nlohmann::ordered_json::array();
   std::string layouts_text{};
-  std::string error{};  ///< why its message cannot be read; empty if it can
+  std::string audience{};  ///< whom its message is for; empty: all
+  std::chrono::milliseconds lease{0};
+  std::optional<std::chrono::system_clock::time_point> lease_ends{};
+  std::string error{};  ///< why its message cannot be read or used; empty if it can
 };
 
 /// The order of a block's inside, as whichever format says it.
@@ -61,10 +65,28 @@ nlohmann::ordered_json json_of(const wire::LocalLayoutView& layout) {
   return value;
 }
 
+/// For whom an envelope is, and until when.
+void read_terms(const wire::Envelope& envelope, Peer& peer) {
+  peer.audience = envelope.audience;
+  if (envelope.lease.count() == 0) {
+    return;
+  }
+  peer.lease = envelope.lease;
+  peer.lease_ends = envelope.issued + envelope.lease;
+  const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::system_clock::now() - *peer.lease_ends);
+  if (since.count() >= 0) {
+    peer.error = fmt::format("lease: it ended {} ms ago", since.count());
+  }
+}
+
 Result<void> read_message(const exchange::Formats& formats, Peer& peer) {
   KVFERRY_ASSIGN_OR_RETURN(const ReadMessage read, read_richest(formats));
   const wire::MessageView& view = read.view;
   peer.agent = view.nixl_agent_name;
+  if (read.envelope != nullptr) {
+    read_terms(*read.envelope, peer);
+  }
   for (const wire::LocalLayoutView& layout : view.layouts()) {
     peer.layouts.push_back(json_of(layout));
     peer.layouts_text += fmt::format(
@@ -79,8 +101,8 @@ Result<void> read_message(const exchange::Formats& formats, Peer& peer) {
 Outcome<std::vector<Peer>> find_peers(exchange::Exchange& exchange, const Signers& signers) {
   KVFERRY_ASSIGN_OR_RETURN(const exchange::Listing listing, exchange.list(exchange_deadline()));
   for (const exchange::Skipped& skipped : listing.skipped) {
-    fmt::print(stderr, "kvferry: passed over {}: {}\n", printable(skipped.what),
-               printable(skipped.why));
+    print_error(fmt::format("kvferry: passed over {}: {}\n", printable(skipped.what),
+                            printable(skipped.why)));
   }
   std::vector<Peer> peers;
   for (const exchange::FoundWorker& found : listing.workers) {
@@ -141,6 +163,12 @@ void print_peers_json(const std::vector<Peer>& peers) {
                                {"layouts", peer.layouts},
                                {"agent", peer.agent},
                                {"age_seconds", age_of(peer).count()}};
+    if (!peer.audience.empty()) {
+      row["audience"] = peer.audience;
+    }
+    if (peer.lease.count() != 0) {
+      row["lease_ms"] = peer.lease.count();
+    }
     if (!peer.signed_by.empty()) {
       row["signed_by"] = peer.signed_by;
     }
@@ -200,16 +228,33 @@ Outcome<int> show_peers(const PeersOptions& options) {
   return kExitYes;
 }
 
-/// Waits until something changes. False when that is of no use any more: a signal came, or nobody
-/// reads what is printed.
-Outcome<bool> wait_for_change(exchange::Watch& watch) {
+/// How long until the first lease ends that has not ended yet, for poll().
+int until_a_lease_ends(const std::vector<Peer>& peers) {
   constexpr int kForEver = -1;
+  constexpr std::chrono::milliseconds kHour = std::chrono::hours{1};  // Then it is looked at again.
+  const auto now = std::chrono::system_clock::now();
+  std::optional<std::chrono::milliseconds> first;
+  for (const Peer& peer : peers) {
+    if (peer.lease_ends && *peer.lease_ends > now) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*peer.lease_ends - now);
+      first = std::min({first.value_or(left), left, kHour});
+    }
+  }
+  return first ? static_cast<int>(first->count()) : kForEver;
+}
+
+/// Waits until something changes, for `timeout_ms` at most. False when that is of no use any more:
+/// a signal came, or nobody reads what is printed.
+Outcome<bool> wait_for_change(exchange::Watch& watch, int timeout_ms) {
   while (true) {
     std::array<pollfd, 3> ready{
         {{watch.event_fd(), POLLIN, 0}, {interruption_fd(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
-    const int count = ::poll(ready.data(), ready.size(), kForEver);
+    const int count = ::poll(ready.data(), ready.size(), timeout_ms);
     if (interrupted() || (count > 0 && ready[2].revents != 0)) {
       return false;
+    }
+    if (count == 0) {
+      return true;
     }
     KVFERRY_ASSIGN_OR_RETURN(const exchange::Changes changes, watch.wait(TimePoint::min()));
     if (!changes.empty()) {
@@ -231,7 +276,8 @@ Outcome<int> watch_peers(const PeersOptions& options) {
     if (!flush_output()) {
       return kExitUnavailable;
     }
-    KVFERRY_ASSIGN_OR_RETURN(const bool changed, wait_for_change(*watch));
+    KVFERRY_ASSIGN_OR_RETURN(const bool changed,
+                             wait_for_change(*watch, until_a_lease_ends(peers)));
     if (!changed) {
       return kExitYes;
     }

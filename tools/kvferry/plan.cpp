@@ -139,7 +139,7 @@ void print_answer(const PlanOptions& options, const Answer& answer, const plan::
   } else if (options.json) {
     print_json(json_of(answer));
   } else if (options.list) {
-    fmt::print(stderr, "{}", text_of(answer));
+    print_error(text_of(answer));
     if (plan != nullptr) {
       print_runs(*plan, {"", "", " ", "\n"});
     }

@@ -109,9 +109,10 @@ Result<ReadMessage> read_richest(const exchange::Formats& published) {
   return why;
 }
 
-Result<PeerMessage> fetch_peer(exchange::Exchange& exchange, const std::string& name) {
+Result<PeerMessage> fetch_peer(exchange::Exchange& exchange, const std::string& name,
+                               TimePoint deadline) {
   KVFERRY_ASSIGN_OR_RETURN(const exchange::FetchedWorker fetched,
-                           exchange.fetch(name, exchange_deadline()));
+                           exchange.fetch(name, std::min(deadline, exchange_deadline())));
   if (!fetched.found.alive) {
     return Error{ErrorCode::kUnavailable, "worker " + name + " is dead"};
   }

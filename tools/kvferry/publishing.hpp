@@ -68,7 +68,9 @@ struct PeerMessage {
 /// Fetches the message of a live worker that says most.
 ///
 /// Errors: kUnavailable when there is no such worker, it is dead, or has no layout for peers; those
-///         of read_richest().
-[[nodiscard]] Result<PeerMessage> fetch_peer(exchange::Exchange& exchange, const std::string& name);
+///         of read_richest(); kDeadline when the exchange stays locked until then, or for as long
+///         as one look may take.
+[[nodiscard]] Result<PeerMessage> fetch_peer(exchange::Exchange& exchange, const std::string& name,
+                                             TimePoint deadline);
 
 }  // namespace kvferry::tool

@@ -5,11 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <nlohmann/json.hpp>
-#include <system_error>
 #include <utility>
 
 #include "commands.hpp"
@@ -61,17 +58,16 @@ Outcome<std::uint64_t> blocks_needed(const IdList& ids) {
   return highest + 1;
 }
 
-/// Makes sure that --dump can be written before anything is moved.
-Result<void> try_dump(const std::optional<std::string>& file) {
-  if (!file.has_value()) {
-    return {};
+/// The file of --dump, before anything is moved.
+Result<std::optional<OutputFile>> open_dump(const std::optional<std::string>& name) {
+  if (!name.has_value()) {
+    return std::optional<OutputFile>{};
   }
-  if (std::FILE* const opened = std::fopen(file->c_str(), "ab"); opened != nullptr) {
-    std::fclose(opened);
-    return {};
+  auto opened = OutputFile::open(*name);
+  if (!opened) {
+    return std::move(opened).error().with_context("dump");
   }
-  return Error{ErrorCode::kUnavailable,
-               "dump: cannot write '" + *file + "': " + std::system_category().message(errno)};
+  return std::optional<OutputFile>{*std::move(opened)};
 }
 
 /// A fault beyond the end of the transfer proves nothing.
@@ -87,7 +83,7 @@ std::optional<Error> fault_that_missed(const TransferStory& story) {
 
 /// The pull from what was fetched to what was checked. Refusals are part of the story.
 Outcome<TransferStory> carry_out(const PullOptions& options, const Order& order, const Node& node,
-                                 const PeerMessage& peer) {
+                                 const PeerMessage& peer, std::optional<OutputFile>& dump) {
   const std::uint64_t own_blocks = node.layout().layout().config().num_blocks;
   KVFERRY_ASSIGN_OR_RETURN(const auto source,
                            expand_ids(order.blocks.source, peer.num_blocks, "source"));
@@ -114,10 +110,10 @@ Outcome<TransferStory> carry_out(const PullOptions& options, const Order& order,
   if (auto missed = fault_that_missed(story)) {
     story.report.error = std::move(missed);
   }
-  if (options.dump.has_value()) {
-    const auto dumped = dump_blocks(node.layout().view(), destination, *options.dump);
+  if (dump.has_value()) {
+    const auto dumped = dump_blocks(node.layout().view(), destination, *dump);
     if (!dumped && story.report.ok()) {
-      story.report.error = dumped.error();
+      story.report.error = Error{dumped.error()}.with_context("dump");
     }
   }
   return story;
@@ -126,17 +122,18 @@ Outcome<TransferStory> carry_out(const PullOptions& options, const Order& order,
 Outcome<TransferStory> tell(const PullOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const Order order, parse(options));
   KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t own_blocks, blocks_needed(order.blocks.destination));
-  KVFERRY_RETURN_IF_ERROR(try_dump(options.dump));
+  KVFERRY_ASSIGN_OR_RETURN(std::optional<OutputFile> dump, open_dump(options.dump));
   Signers signers;
   KVFERRY_ASSIGN_OR_RETURN(auto opened, open_exchange(options.exchange));
   KVFERRY_ASSIGN_OR_RETURN(const auto exchange,
                            only_trusted(std::move(opened), options.trusted, signers));
-  KVFERRY_ASSIGN_OR_RETURN(const PeerMessage peer, fetch_peer(*exchange, options.peer));
+  KVFERRY_ASSIGN_OR_RETURN(const PeerMessage peer,
+                           fetch_peer(*exchange, options.peer, order.deadline));
   NodeOptions own = options.node;
   own.name = "pull-" + std::to_string(::getpid());
   own.access = "none";
   KVFERRY_ASSIGN_OR_RETURN(const Node node, Node::create(own, own_blocks));
-  return carry_out(options, order, node, peer);
+  return carry_out(options, order, node, peer, dump);
 }
 
 int run(const PullOptions& options) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spec.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,11 @@ Outcome<Spec> parse_geometry_spec(std::string_view text) {
     if (equals == std::string_view::npos) {
       return usage("geometry: " + quoted(pieces[i]) + " is not KEY=VALUE");
     }
+    const std::string_view key = pieces[i].substr(0, equals + 1);
+    if (std::any_of(pieces.begin() + 1, pieces.begin() + static_cast<std::ptrdiff_t>(i),
+                    [key](std::string_view before) { return before.starts_with(key); })) {
+      return usage("geometry: " + std::string{key.substr(0, equals)} + " is there twice");
+    }
     KVFERRY_ASSIGN_OR_RETURN(
         spec, with_key(spec, pieces[i].substr(0, equals), pieces[i].substr(equals + 1)));
   }
@@ -45,6 +51,9 @@ Outcome<Spec> parse_file_spec(std::string_view text) {
 Outcome<const wire::LayoutDescriptor*> find_layout(const FileSpec& spec,
                                                    const wire::RdmaLayoutDescriptors& message) {
   if (!spec.layout_id) {
+    if (message.layouts.empty()) {
+      return invalid(spec.path + ": holds no layout");
+    }
     if (message.layouts.size() != 1) {
       return invalid(spec.path + ": holds " + std::to_string(message.layouts.size()) +
                      " layouts: say which one, FILE:LAYOUT_ID");

@@ -68,7 +68,12 @@ Verdict validate(const std::string& file, bool strict) {
 
 std::string line_of(const std::string& file, const Verdict& verdict) {
   const auto names = lint_names(verdict.lints).get<std::vector<std::string>>();
-  return fmt::format("{}: {}{}{}\n", file, verdict.error.value_or("ok"),
+  const std::string name = file + ": ";
+  std::string said = verdict.error.value_or("ok");
+  if (said.starts_with(name)) {  // What cannot be read is named already.
+    said.erase(0, name.size());
+  }
+  return fmt::format("{}{}{}{}\n", name, said,
                      names.empty() ? "" : "; lint: ", fmt::join(names, ", "));
 }
 

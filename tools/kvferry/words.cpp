@@ -24,7 +24,7 @@ std::string_view name_of(layout::InnerShape order) {
 
 Outcome<IdRange> parse_id_range(std::string_view text) {
   const std::size_t dash = text.find('-');
-  if (dash == std::string_view::npos) {
+  if (dash == std::string_view::npos || dash == 0) {
     KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t id, parse_number("block", text));
     return IdRange{id, id};
   }
@@ -196,14 +196,23 @@ Outcome<layout::LayoutConfig> Assumption::applied_to(layout::LayoutConfig config
 
 Outcome<Assumption> parse_assumption(std::string_view text) {
   Assumption assumption;
+  const auto twice = [](std::string_view key) {
+    return usage("assume: " + std::string{key} + " is there twice");
+  };
   for (const std::string_view piece : split(text, ',')) {
     const std::size_t equals = piece.find('=');
     const std::string_view key = piece.substr(0, equals);
     const std::string_view value =
         equals == std::string_view::npos ? std::string_view{} : piece.substr(equals + 1);
     if (key == "order") {
+      if (assumption.order) {
+        return twice(key);
+      }
       KVFERRY_ASSIGN_OR_RETURN(assumption.order, parse_order(value));
     } else if (key == "heads") {
+      if (assumption.heads) {
+        return twice(key);
+      }
       KVFERRY_ASSIGN_OR_RETURN(assumption.heads, parse_number("assume heads", value));
     } else {
       return usage("assume: " + quoted(piece) + " is not order=nhd|hnd or heads=N");

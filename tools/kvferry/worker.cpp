@@ -29,6 +29,13 @@ class EndSignals {
     ::sigaddset(&signals_, SIGHUP);  // A terminal that is closed ends its workers in good order.
     ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   }
+  /// Whether one of them came before anybody waited.
+  [[nodiscard]] bool came() const {
+    sigset_t pending{};
+    ::sigpending(&pending);
+    return ::sigismember(&pending, SIGINT) == 1 || ::sigismember(&pending, SIGTERM) == 1 ||
+           ::sigismember(&pending, SIGHUP) == 1;
+  }
   void wait() const {
     int taken = 0;
     ::sigwait(&signals_, &taken);
@@ -50,6 +57,9 @@ Outcome<int> serve(const WorkerOptions& options) {
   }
   constexpr std::uint64_t kDefaultBlocks = 64;
   KVFERRY_ASSIGN_OR_RETURN(const Node node, Node::create(options.node, kDefaultBlocks));
+  if (signals.came()) {
+    return Failure{Error{ErrorCode::kCancelled, "interrupted before it was ready"}};
+  }
   KVFERRY_ASSIGN_OR_RETURN(const Epoch epoch,
                            publish(*exchange, node, options.node.name, formats, seal));
   print("ready " + options.node.name + "\n");
