@@ -69,11 +69,11 @@ class CondVar {
   /// Waits a while, but not past `deadline` on `clock`. Whether that is still to come.
   [[nodiscard]] bool wait_before(Mutex& mutex, const Clock& clock, TimePoint deadline)
       KVFERRY_REQUIRES(mutex) {
-    const Duration left = deadline - clock.now();
-    if (left <= Duration::zero()) {
+    const TimePoint now = clock.now();
+    if (now >= deadline) {  // Before they are subtracted: a deadline may be as early as can be.
       return false;
     }
-    wait_for(mutex, std::min(left, kLookAgain));
+    wait_for(mutex, std::min(deadline - now, kLookAgain));
     return true;
   }
   void notify_one() noexcept { condition_.notify_one(); }

@@ -122,9 +122,15 @@ Result<ContactPtr> Contacts::meet(const std::string& name, std::span<const std::
   if (!imported || agent_->liveness(before->id()) == agent::Liveness::kDead) {
     met = load_or_update(name, before, blob, deadline);
   }
+  bool is_forgotten = false;
   if (met) {
     const MutexLock lock{mutex_};
-    find(name)->met.assign(blob.begin(), blob.end());
+    Entry* const entry = find(name);
+    entry->met.assign(blob.begin(), blob.end());
+    is_forgotten = imported && !entry->imported;
+  }
+  if (is_forgotten) {  // Meanwhile, when forget() did not know yet that somebody else keeps it.
+    static_cast<void>(agent_->update_peer((*met)->id(), blob, deadline));
   }
   settle(name, met ? *met : before);
   return met;

@@ -104,7 +104,7 @@ void HoldBook::take(const std::string& sender, const wire::ControlMessage& messa
     if (found != questions_.end()) {
       Question& question = found->second;
       if (question.owner->name() == sender && !question.answer.has_value()) {
-        question.answer = held ? Result<void>{} : refused->why;
+        question.answer = held ? Result<void>{} : wire::harmless(refused->why);
         answered_.notify_all();
       }
       return;

@@ -70,7 +70,7 @@ void LeaseDesk::take(const std::string& sender, const wire::ControlFrame& frame,
 void LeaseDesk::answer_unknown(const std::string& sender, const wire::ControlFrame& frame,
                                Error why) {
   log(LogLevel::kWarn, "message of \"" + sender + "\": " + why.message);
-  if (!frame.contact.has_value()) {
+  if (!frame.contact.has_value() || why.code != ErrorCode::kIncompatible) {
     return;
   }
   if (Reader* const reader = find(sender, frame); reader != nullptr) {
@@ -215,7 +215,7 @@ void LeaseDesk::release(const std::string& sender, const wire::ControlRequest& r
     return;
   }
   if (auto lease = table_.take(sender, request.number)) {
-    end(*std::move(lease), told.error);
+    end(*std::move(lease), told.error ? std::optional{wire::harmless(*told.error)} : std::nullopt);
   } else {
     // It may have overtaken its hold, which must not be granted any more.
     static_cast<void>(found->second.numbers.use(request.number));

@@ -115,10 +115,12 @@ Result<void> check_guards(const Region& guards, std::uint64_t num_blocks) {
 }
 
 /// Of all that says what the worker has; when it was written is not part of it.
-Result<std::array<std::uint64_t, 2>> digest_of(wire::Envelope envelope) {
+Result<std::array<std::uint64_t, 2>> digest_of(wire::Envelope envelope,
+                                               const wire::WireLimits& limits) {
   envelope.issued = {};
   envelope.lease = {};
-  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, wire::encode_envelope(envelope));
+  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes,
+                           wire::encode_envelope(envelope, limits));
   return digest_of(bytes);
 }
 
@@ -141,7 +143,7 @@ Result<ToldPeer> read_envelope(const wire::Envelope& envelope, const ReadOptions
   }
   told.identity.blob = mine->blob;
   told.identity.life = PeerLife{envelope.epoch, envelope.generation};
-  KVFERRY_ASSIGN_OR_RETURN(told.identity.digest, digest_of(envelope));
+  KVFERRY_ASSIGN_OR_RETURN(told.identity.digest, digest_of(envelope, options.limits));
   told.audience = envelope.audience;
   if (envelope.lease.count() != 0) {
     told.lease = ToldLease{envelope.issued, envelope.issued + envelope.lease};

@@ -114,6 +114,12 @@ std::optional<LaneEntry> Registry::find_lane(const LaneKey& key) const {
 
 void Registry::add_lane(const LaneKey& key, const LaneEntry& lane) {
   const MutexLock lock{mutex_};
+  const auto is_there = [this](LayoutHandle handle) KVFERRY_REQUIRES(mutex_) {
+    return locals_.count(handle) != 0 || remotes_.count(handle) != 0;
+  };
+  if (!is_there(key.source) || !is_there(key.destination)) {
+    return;
+  }
   if (lanes_.size() >= kMaxLanes) {
     lanes_.clear();
   }

@@ -26,8 +26,12 @@ TransportManager::Impl::Impl(ManagerOptions options)
 }
 
 TransportManager::Impl::~Impl() {
-  engine_.reset();   // First: what it carries out uses everything else.
+  // First: what it carries out uses everything else. It stays, because a lease hook may start more.
+  if (engine_ != nullptr) {
+    engine_->shut_down();
+  }
   service_.reset();  // Next: it tells owners how that ended.
+  engine_.reset();
   for (const LocalLayoutPtr& layout : registry_.locals()) {
     deregister_memories(layout->registrations);
   }

@@ -45,12 +45,17 @@ void keep_for_ever(std::shared_ptr<const void> memory) {
 
 class Engine::Core {
  public:
-  void add(std::shared_ptr<TransferState> state) {
+  /// False when it is too late: nobody would carry it out.
+  [[nodiscard]] bool add(const std::shared_ptr<TransferState>& state) {
     const MutexLock lock{mutex_};
-    queue_.push_back(std::move(state));
+    if (stopping_) {
+      return false;
+    }
+    queue_.push_back(state);
     queued_.store(queue_.size(), std::memory_order_relaxed);
     ++in_flight_;
     work_.notify_one();
+    return true;
   }
 
   [[nodiscard]] std::size_t in_flight() const {
@@ -81,6 +86,9 @@ class Engine::Core {
   void shut_down(Duration timeout) {
     const TimePoint end = deadline_after(std::chrono::steady_clock::now(), timeout);
     const MutexLock lock{mutex_};
+    if (stopping_) {
+      return;
+    }
     cancelling_ = true;
     for (const auto& state : queue_) {
       state->request_cancel();  // Where every thread hangs, nobody takes it any more.
@@ -192,8 +200,10 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options) {
   return engine;
 }
 
+void Engine::shut_down() { core_->shut_down(options_.shutdown_timeout); }
+
 Engine::~Engine() {
-  core_->shut_down(options_.shutdown_timeout);
+  shut_down();
   // A thread that hangs in a copy is left behind with the core, which it keeps alive.
   const bool ended = core_->threads_end(kThreadsEnd);
   for (std::thread& thread : threads_) {
@@ -210,14 +220,25 @@ Engine::~Engine() {
 }
 
 void Engine::start(const std::shared_ptr<TransferState>& state) {
-  Step step = Step::kMore;
-  if (state->total_bytes() <= kInlineBytes) {
+  const auto carry_on = [&state] {
+    Step step = Step::kMore;
     while (step == Step::kMore) {
       step = state->step();
     }
+    return step;
+  };
+  const bool is_small = state->total_bytes() <= kInlineBytes;
+  if ((is_small && carry_on() == Step::kFinished) || core_->add(state)) {
+    return;
   }
-  if (step != Step::kFinished) {
-    core_->add(state);
+  const TimePoint end = deadline_after(std::chrono::steady_clock::now(), options_.shutdown_timeout);
+  state->request_cancel();
+  while (carry_on() == Step::kWaiting) {
+    if (std::chrono::steady_clock::now() >= end) {
+      keep_for_ever(state);
+      return;
+    }
+    std::this_thread::sleep_for(kShortestNap);
   }
 }
 

@@ -22,7 +22,7 @@ struct EngineOptions {
 /// Carries out transfers: small ones on the thread that starts them, the rest on its copy threads,
 /// which take turns so that a large transfer does not hold up a small one.
 ///
-/// Threads: any; start() not during or after the destructor.
+/// Threads: any; start() not during or after the destructor, though during shut_down().
 class Engine {
  public:
   /// Transfers up to this many bytes are carried out inside start(): handing one to a thread costs
@@ -34,9 +34,12 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  /// Cancels what is in flight and waits for it to become quiet, at most for shutdown_timeout.
-  /// What is not quiet then is kept for ever, with its memory, and logged.
+  /// As shut_down(). What is not quiet then is kept for ever, with its memory, and logged.
   ~Engine();
+
+  /// Cancels what is in flight and waits for it to become quiet, at most for shutdown_timeout. What
+  /// is started afterwards is cancelled at once.
+  void shut_down();
 
   void start(const std::shared_ptr<TransferState>& state);
 

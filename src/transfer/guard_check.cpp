@@ -66,7 +66,12 @@ std::span<const Run> GuardCheck::next_runs() {
     fence<std::memory_order_acquire>();  // What was copied until here was read before they are.
   }
   runs_.clear();
-  const std::size_t end = std::min(sources_.size(), asked_ + kMostOfRead);
+  // Runs of one read lie within what the agent takes at once, as if none of them were joined.
+  const std::uint64_t largest = reader_->largest_post_bytes();
+  const std::uint64_t most =
+      largest == 0 ? kMostOfRead
+                   : std::clamp<std::uint64_t>(largest / kNumberBytes, 1, kMostOfRead);
+  const std::size_t end = std::min<std::size_t>(sources_.size(), asked_ + most);
   for (; asked_ < end; ++asked_) {
     const bool follows =
         !runs_.empty() && sources_[asked_].value() == sources_[asked_ - 1].value() + 1;

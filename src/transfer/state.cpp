@@ -258,7 +258,7 @@ void TransferState::end_overdue() {
     stepping_.unlock();
     return;
   }
-  if (parts_.clock->now() - parts_.deadline >= kStuckGrace) {
+  if (parts_.clock->now() >= deadline_after(parts_.deadline, kStuckGrace)) {
     publish(Error{ErrorCode::kDeadline, "the deadline passed and what moves the bytes hangs"},
             false);
   }

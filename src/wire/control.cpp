@@ -9,6 +9,7 @@
 
 #include "base/bytes.hpp"
 #include "kvferry/base/try.hpp"
+#include "wire/text.hpp"
 
 namespace kvferry::wire {
 namespace {
@@ -20,7 +21,10 @@ constexpr auto kLastErrorCode = static_cast<std::uint16_t>(ErrorCode::kWrongByte
 constexpr std::size_t kLengthAt = 8;
 constexpr std::size_t kContactLengthAt = 12;
 constexpr std::size_t kWorkerBytes = 8;
+constexpr std::size_t kNumberAt = 32;
 constexpr std::size_t kHoldBytes = 32;
+// Ten thousand days: far above what an owner grants, far below what overflows.
+constexpr std::uint64_t kDurationMsMax = std::uint64_t{10'000} * 24 * 3600 * 1000;
 
 std::uint64_t checksum(std::span<const std::byte> bytes) noexcept {
   return XXH3_64bits(bytes.data(), bytes.size());
@@ -59,9 +63,10 @@ void put_error(ByteWriter& out, const std::optional<Error>& error) {
 }
 
 Result<void> put_hold(ByteWriter& out, const Hold& hold) {
-  if (hold.duration.count() < 1) {
-    return invalid("hold: a duration of " + std::to_string(hold.duration.count()) +
-                   " ms is not at least 1");
+  const auto duration_ms = hold.duration.count();
+  if (duration_ms < 1 || static_cast<std::uint64_t>(duration_ms) > kDurationMsMax) {
+    return invalid("hold: a duration of " + std::to_string(duration_ms) + " ms, from 1 to " +
+                   std::to_string(kDurationMsMax));
   }
   if (!hold.sequences.empty() && hold.sequences.size() != hold.blocks.size()) {
     return invalid("hold: " + std::to_string(hold.sequences.size()) + " sequences for " +
@@ -148,9 +153,6 @@ class BodyReader {
   }
 
  private:
-  // Ten thousand days: far above what an owner grants, far below what overflows.
-  static constexpr std::uint64_t kDurationMsMax = std::uint64_t{10'000} * 24 * 3600 * 1000;
-
   Result<std::optional<Error>> error() {
     const auto code = in_.number<std::uint16_t>();
     if (!code) {
@@ -191,11 +193,16 @@ Result<ControlType> put_body(ByteWriter& out, const ControlBody& body) {
 
 }  // namespace
 
+Error harmless(const Error& told) { return {told.code, harmless_text(told.message)}; }
+
 bool is_control(std::span<const std::byte> bytes) noexcept {
   return ByteReader{bytes}.number<std::uint32_t>() == kControlMagic;
 }
 
 Result<std::vector<std::byte>> encode_control(const ControlMessage& message) {
+  if (message.request.number == 0) {
+    return invalid("request number: 0 is not at least 1");
+  }
   ByteWriter contact;
   if (message.contact) {
     contact.number(message.contact->worker.value());
@@ -249,6 +256,9 @@ Result<ControlFrame> open_control(std::span<const std::byte> bytes) {
   frame.request.epoch.high = *in.number<std::uint64_t>();
   frame.request.epoch.low = *in.number<std::uint64_t>();
   frame.request.number = *in.number<std::uint64_t>();
+  if (frame.request.number == 0) {
+    return corrupt("request number", kNumberAt, "0 is not at least 1");
+  }
   const std::size_t room = std::min(end - kControlHeaderBytes, kControlContactBytesMax);
   if (contact_bytes > room || (contact_bytes != 0 && contact_bytes <= kWorkerBytes)) {
     return corrupt("contact length", kContactLengthAt, of(contact_bytes, room));

@@ -75,6 +75,9 @@ struct Release {
   friend bool operator==(const Release&, const Release&) = default;
 };
 
+/// An error as a peer tells it, fit for logs and terminals: its text may be any bytes.
+[[nodiscard]] Error harmless(const Error& told);
+
 using ControlBody = std::variant<Hold, Held, Refused, Release>;
 
 struct ControlMessage {

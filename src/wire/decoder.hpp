@@ -53,8 +53,7 @@ class Decoder {
     }
     view.format = kFormat;
     view.is_ambiguous = layouts_ == 0;
-    view.layouts_count = layouts_;
-    view.regions_count = regions_total_;
+    view.arrays.set_counts(layouts_, regions_total_);
     return true;
   }
 

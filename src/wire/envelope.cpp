@@ -403,8 +403,7 @@ void put_unknown(UnknownFields unknown, Envelope& envelope) {
 
 }  // namespace
 
-Result<std::vector<std::byte>> encode_envelope(const Envelope& envelope) {
-  const WireLimits limits;
+Result<std::vector<std::byte>> encode_envelope(const Envelope& envelope, const WireLimits& limits) {
   KVFERRY_RETURN_IF_ERROR(check_carriable(envelope, limits));
   const Worker worker = message_of(envelope);
   KVFERRY_RETURN_IF_ERROR(check_values(Context{}, worker));
@@ -438,13 +437,16 @@ MessageView view_of(const Envelope& envelope) {
   view.format = MessageFormat::kB;
   view.worker_id = envelope.worker_address.worker_id;
   view.nixl_agent_name = envelope.worker_address.nixl_agent_name;
+  std::size_t regions_total{0};
   for (const EnvelopeLayout& from : envelope.layouts) {
-    view.regions_count += from.regions.size();
+    regions_total += from.regions.size();
   }
-  view.arrays = ViewArrays{envelope.layouts.size(), view.regions_count};
+  view.arrays = ViewArrays{envelope.layouts.size(), regions_total};
+  view.arrays.set_counts(envelope.layouts.size(), regions_total);
+  LocalLayoutView* to = view.arrays.layouts();
   Region* regions = view.arrays.regions();
   for (const EnvelopeLayout& from : envelope.layouts) {
-    LocalLayoutView& layout = *std::construct_at(view.arrays.layouts() + view.layouts_count++);
+    LocalLayoutView& layout = *std::construct_at(to++);
     layout.handle = {view.worker_id, from.id};
     layout.logical_type = from.tier.value_or(layout.logical_type);
     layout.mem_type = mem_type_of(from.location);

@@ -110,7 +110,7 @@ MessageFormat other_than(MessageFormat format) noexcept {
 /// bytes make a length and a character of one name equal in the other format, a control character.
 bool names_own_agent(const MessageView& view) {
   const std::string_view name = view.nixl_agent_name;
-  return view.layouts_count != 0 && view.layouts().front().agent_name == name && !name.empty() &&
+  return !view.layouts().empty() && view.layouts().front().agent_name == name && !name.empty() &&
          !has_control_character(name);
 }
 
@@ -176,7 +176,7 @@ Result<MessageView> decode_view(Bytes bytes, const WireLimits& limits, MessageFo
   const Guess guessed = guess(message, preferred);
   const MessageFormat first = guessed.format;
   if (read_as(first, message, view)) {
-    if (view.layouts_count != 0 && !names_own_agent(view)) {
+    if (!view.layouts().empty() && !names_own_agent(view)) {
       if (const auto regions = count_regions_as(other_than(first), message)) {
         choose(message, view, *regions, preferred);
       }

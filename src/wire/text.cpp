@@ -128,4 +128,10 @@ std::string printable(std::string_view text) {
   return out + '"';
 }
 
+std::string harmless_text(std::string_view text) {
+  const std::string_view valid = text.substr(0, valid_utf8_prefix(text));
+  const bool is_harmless = valid.size() == text.size() && !has_control_character(text);
+  return is_harmless ? std::string{text} : printable(valid);
+}
+
 }  // namespace kvferry::wire

@@ -19,6 +19,10 @@ namespace kvferry::wire {
 /// error messages end up on terminals and in logs.
 [[nodiscard]] std::string printable(std::string_view text);
 
+/// `text`, whatever bytes it is: as it is where it is UTF-8 without control characters, else what
+/// of it is UTF-8, as printable() writes it.
+[[nodiscard]] std::string harmless_text(std::string_view text);
+
 /// Whether `text` is ASCII of at most 16 bytes, as names of agents mostly are. Such text is UTF-8.
 [[nodiscard]] inline bool is_short_ascii(std::string_view text) noexcept {
   const auto halves = [&text]<class Half>(Half first) {

@@ -21,6 +21,11 @@ TEST(DeadlineAfter, AcceptsATimeoutThatIsOver) {
   EXPECT_EQ(deadline_after(TimePoint{seconds{100}}, seconds{-1}), TimePoint{seconds{99}});
 }
 
+TEST(DeadlineAfter, StopsAtTheBeginningOfTime) {
+  EXPECT_EQ(deadline_after(TimePoint{seconds{-1}}, Duration::min()), TimePoint::min());
+  EXPECT_LT(deadline_after(TimePoint{seconds{1}}, Duration::min()), TimePoint{});
+}
+
 TEST(DeadlineAfter, StopsAtTheEndOfTime) {
   EXPECT_EQ(deadline_after(TimePoint{seconds{1}}, Duration::max()), TimePoint::max());
   EXPECT_EQ(deadline_after(TimePoint::max(), nanoseconds{1}), TimePoint::max());

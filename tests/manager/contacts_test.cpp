@@ -61,6 +61,16 @@ TEST_F(ContactsTest, ImportSaysMoreThanAMeetingAndStays) {
   EXPECT_THAT(contacts_->import("p", whole_, soon()), IsOk());
 }
 
+TEST_F(ContactsTest, ForgetInTheMiddleOfAMeetingTakesTheMemoryAway) {
+  const auto imported = contacts_->import("p", whole_, soon());
+  ASSERT_THAT(imported, IsOk());
+  agent_->set_liveness_hook([&] { contacts_->forget(*imported); });
+  const auto met = contacts_->meet("p", contact_, soon());
+  agent_->set_liveness_hook({});
+  ASSERT_THAT(met, IsOk());
+  EXPECT_EQ(agent_->loaded().at("p"), contact_) << "its memory is not reachable any more";
+}
+
 TEST_F(ContactsTest, DeadImportIsMetAnew) {
   const auto imported = contacts_->import("p", whole_, soon());
   ASSERT_THAT(imported, IsOk());

@@ -32,6 +32,8 @@ class FakeAgent final : public agent::Agent {
   }
   /// What happens while a peer is loaded.
   void set_load_hook(std::function<void()> hook) { load_hook_ = std::move(hook); }
+  /// What happens while somebody asks whether a peer lives.
+  void set_liveness_hook(std::function<void()> hook) { liveness_hook_ = std::move(hook); }
   void kill(const std::string& peer) {
     const std::lock_guard lock{mutex_};
     dead_.push_back(peer);
@@ -103,6 +105,9 @@ class FakeAgent final : public agent::Agent {
     return {};
   }
   [[nodiscard]] agent::Liveness liveness(agent::PeerId peer) const override {
+    if (liveness_hook_) {
+      liveness_hook_();
+    }
     const std::lock_guard lock{mutex_};
     const auto found = peers_.find(peer.value());
     return found == peers_.end() ||
@@ -164,6 +169,7 @@ class FakeAgent final : public agent::Agent {
 
   const std::string name_{"here"};
   const agent::AgentFacts facts_{};
+  std::function<void()> liveness_hook_;
   std::function<void()> load_hook_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -103,6 +103,17 @@ TEST_F(HoldBookTest, GivesTheOwnersRefusal) {
   EXPECT_EQ(told(), "") << "nothing is held";
 }
 
+TEST_F(HoldBookTest, GivesARefusalThatIsFitForATerminal) {
+  auto asked = ask();
+  static_cast<void>(agent_->next_sent());
+  answer("owner", 1, wire::Refused{{ErrorCode::kRefused, "not \x1B[2J now\xFF"}});
+  const auto refused = asked.get();
+  EXPECT_THAT(refused, FailsWith(ErrorCode::kRefused, "the owner refuses: \"not "));
+  for (const char letter : refused.error().message) {
+    EXPECT_GE(letter, ' ');
+  }
+}
+
 TEST_F(HoldBookTest, GivesUpAtTheDeadlineAndReleasesLateAnswers) {
   auto asked = ask(20ms);
   static_cast<void>(agent_->next_sent());

@@ -277,6 +277,10 @@ TEST_F(LeaseDeskTest, AnswersWhatIsNotKnownHere) {
   frame.contact.reset();
   desk_.take("r", frame, wire::read_control(frame));
   EXPECT_EQ(answers(), "") << "who does not say how wants no answer";
+  frame.type = 1;  // A hold without a body.
+  frame.contact = hold(5).contact;
+  desk_.take("r", frame, wire::read_control(frame));
+  EXPECT_EQ(answers(), "") << "nothing in it can be believed";
   EXPECT_EQ(desk_.held(), 0U);
 }
 

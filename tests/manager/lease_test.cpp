@@ -124,6 +124,32 @@ TEST_F(Leases, OfALayoutThatIsGoneAreStale) {
   EXPECT_THAT(pull(block_ids({0})), FailsWith(ErrorCode::kStale, "the owner refuses"));
 }
 
+TEST_F(Leases, HooksMayStartTransfersUntilTheirManagerIsGone) {
+  // More than the hook's own thread carries out.
+  const auto copy =
+      testing::shared_layout(standard_config(kBlocks), Arrangement::kFullyContiguous, 3);
+  const LayoutHandle kept = *owner_->register_layout(copy, {.access = Access::kNone});
+  TransportManager* const owner = owner_.get();
+  std::promise<void> asked;
+  engine_.set_answer([&](const LeaseRequest&) -> Result<void> {
+    asked.set_value();
+    while (true) {  // The manager's destructor begins meanwhile.
+      const auto started =
+          owner->execute_transfer(lent_, ids_from(0, kBlocks), kept, ids_from(0, kBlocks), {});
+      const auto error = started ? started->wait().error : std::optional{started.error()};
+      if (error.has_value()) {
+        return *error;
+      }
+    }
+  });
+  std::promise<Error> refused;
+  std::thread reader{[&] { refused.set_value(pull(block_ids({0}), 30s).error()); }};
+  asked.get_future().wait();
+  owner_.reset();
+  reader.join();
+  EXPECT_EQ(refused.get_future().get().code, ErrorCode::kCancelled);
+}
+
 TEST_F(Leases, KeepTheirLayoutRegistered) {
   start_reader(Fault{FaultKind::kDelay, kStrikesAt, 500ms});
   const auto transfer = pull(ids_from(0, kBlocks));

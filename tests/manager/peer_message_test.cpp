@@ -13,6 +13,7 @@
 
 #include "kvferry/testing/matchers.hpp"
 #include "transfer/guarded_cache.hpp"
+#include "wire/envelopes.hpp"
 
 namespace kvferry::manager {
 namespace {
@@ -176,6 +177,19 @@ TEST_F(ReadMessage, KeepsToTheLimitsOfTheReader) {
   limits.message_bytes = 10;
   EXPECT_THAT(read_message(message().as_bytes(), {.agent_kind = "shm", .limits = limits}),
               FailsWith(ErrorCode::kCorrupt, ""));
+}
+
+TEST_F(ReadMessage, TakesWhatTheReadersOwnLimitsAllow) {
+  wire::Envelope said = wire::samples::small_envelope();
+  wire::WireLimits limits;
+  limits.agents = 64;
+  while (said.agents.size() <= wire::WireLimits{}.agents) {
+    said.agents.push_back({"kind-" + std::to_string(said.agents.size()), {std::byte{1}}, {}});
+  }
+  const auto bytes = wire::encode_envelope(said, limits);
+  ASSERT_THAT(bytes, IsOk());
+  EXPECT_THAT(wire::encode_envelope(said), FailsWith(ErrorCode::kInvalidArgument, "agents"));
+  EXPECT_THAT(read_message(*bytes, {.agent_kind = "kind-16", .limits = limits}), IsOk());
 }
 
 TEST_F(ReadMessage, TakesElementsOfOneByteWhichTheOriginalDoesNot) {

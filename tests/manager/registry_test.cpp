@@ -86,6 +86,10 @@ TEST(Registry, PutsAPeerInThePlaceOfTheOneWithTheSameWorkerId) {
 class RegistryLanes : public ::testing::Test {
  protected:
   RegistryLanes() {
+    for (std::uint16_t id = 0; id < 5; ++id) {
+      registry_.add_local(local(handle(7, id)));
+    }
+    registry_.put_peer(peer(8, {first_, second_}));
     for (const LaneKey& key : {local_to_local_, peer_to_local_, peer_to_other_, part_}) {
       registry_.add_lane(key, lane());
     }
@@ -99,6 +103,8 @@ class RegistryLanes : public ::testing::Test {
   }
 
   Registry registry_;
+  RemoteLayoutPtr first_ = remote(handle(8, 0));
+  RemoteLayoutPtr second_ = remote(handle(8, 1));
   LaneKey local_to_local_{handle(7, 0), handle(7, 1), {}};
   LaneKey peer_to_local_{handle(8, 0), handle(7, 1), {}};
   LaneKey peer_to_other_{handle(8, 1), handle(7, 2), {}};
@@ -120,17 +126,24 @@ TEST_F(RegistryLanes, GoWithTheLocalLayoutAtEitherEnd) {
 }
 
 TEST_F(RegistryLanes, GoWithThePeersLayoutsThatAreNotKept) {
-  const RemoteLayoutPtr kept = remote(handle(8, 0));
-  const RemoteLayoutPtr gone = remote(handle(8, 1));
-  registry_.put_peer(peer(8, {kept, gone}));
+  registry_.put_peer(peer(8, {first_, second_}));
   EXPECT_EQ(known(), (std::vector<bool>{true, true, true, true}));
-  registry_.put_peer(peer(8, {kept}));
+  registry_.put_peer(peer(8, {first_}));
   EXPECT_EQ(known(), (std::vector<bool>{true, true, false, true}));
   registry_.put_peer(peer(8, {remote(handle(8, 0))}));  // Reached anew.
   EXPECT_EQ(known(), (std::vector<bool>{true, false, false, true}));
   registry_.add_lane(peer_to_local_, lane());
   registry_.remove_peer(WorkerId{8});
   EXPECT_EQ(known(), (std::vector<bool>{true, false, false, true}));
+}
+
+TEST_F(RegistryLanes, AreNotKeptOfALayoutThatHasGoneMeanwhile) {
+  registry_.put_peer(peer(8, {first_}));
+  registry_.add_lane(peer_to_other_, lane());
+  EXPECT_FALSE(registry_.find_lane(peer_to_other_).has_value());
+  registry_.remove_local(handle(7, 1));
+  registry_.add_lane(peer_to_local_, lane());
+  EXPECT_FALSE(registry_.find_lane(peer_to_local_).has_value());
 }
 
 TEST(Registry, FindsThePeersLayoutsThatItHasNow) {

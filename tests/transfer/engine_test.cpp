@@ -257,6 +257,21 @@ TEST_F(EngineThatCannotEnd, KeepsTheMemoryOfAThreadThatHangs) {
   backend_->let_go();
 }
 
+TEST(Engine, CancelsWhatIsStartedAfterItWasShutDown) {
+  Rig rig{standard_config(kLarge)};
+  rig.backend->script = [](std::size_t) { return Does::kPend; };
+  const auto engine = engine_with(2);
+  engine->shut_down();
+  for (const std::uint64_t blocks : {std::uint64_t{1}, kLarge}) {
+    const auto state = *rig.start(ids_from(0, blocks), ids_from(0, blocks), 30s);
+    engine->start(state);
+    ASSERT_TRUE(state->poll().has_value()) << blocks;
+    EXPECT_EQ(state->poll()->error->code, ErrorCode::kCancelled) << blocks;
+    EXPECT_TRUE(rig.all_given_back());
+  }
+  EXPECT_EQ(engine->in_flight(), 0U);
+}
+
 TEST(Engine, DestructorCancelsWhatWaitsBehindAThreadThatHangs) {
   Rig rig{standard_config(2 * kLarge)};
   rig.backend->script = [](std::size_t) { return Does::kHang; };

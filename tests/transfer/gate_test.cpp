@@ -39,6 +39,14 @@ TEST(Gate, OpensAgainWhenSomebodyStaysInsidePastTheDeadline) {
   EXPECT_TRUE(GatePass{gate}.entered());
 }
 
+TEST(Gate, CloseDoesNotWaitForADeadlineOfLongAgo) {
+  const SteadyClock clock;
+  const auto gate = std::make_shared<Gate>();
+  const GatePass stays{gate};
+  EXPECT_FALSE(gate->close(clock, deadline_after(clock.now(), Duration::min())));
+  EXPECT_FALSE(gate->close(clock, TimePoint::min()));
+}
+
 TEST(Gate, CloseWaitsForTheLastOneToLeave) {
   const SteadyClock clock;
   const auto gate = std::make_shared<Gate>();

@@ -56,6 +56,50 @@ TEST(GuardCheck, IsContentWhenNothingChanged) {
   EXPECT_THAT(check->changed(), IsEmpty());
 }
 
+/// Takes no more than so many bytes at once.
+class SmallReader final : public Executor {
+ public:
+  SmallReader(std::unique_ptr<const Executor> inner, std::uint64_t largest)
+      : inner_{std::move(inner)}, largest_{largest} {}
+
+  [[nodiscard]] const std::string& route() const noexcept override { return inner_->route(); }
+  [[nodiscard]] std::uint64_t largest_post_bytes() const noexcept override { return largest_; }
+  [[nodiscard]] Result<std::optional<agent::RequestId>> post(
+      std::span<const Run> runs) const override {
+    std::uint64_t bytes{0};
+    for (const Run& run : runs) {
+      bytes += run.total_bytes();
+    }
+    EXPECT_LE(bytes, std::max<std::uint64_t>(largest_, sizeof(std::uint64_t)));
+    return inner_->post(runs);
+  }
+  [[nodiscard]] Result<agent::RequestState> poll(agent::RequestId id) const override {
+    return inner_->poll(id);
+  }
+  void cancel(agent::RequestId id) const override { inner_->cancel(id); }
+  [[nodiscard]] bool quiet(agent::RequestId id) const override { return inner_->quiet(id); }
+  void release(agent::RequestId id) const override { inner_->release(id); }
+  [[nodiscard]] Result<void> check_owner() const override { return inner_->check_owner(); }
+
+ private:
+  std::unique_ptr<const Executor> inner_;
+  std::uint64_t largest_;
+};
+
+TEST(GuardCheck, ReadsNoMoreAtOnceThanTheAgentTakes) {
+  const BlockGuardsPtr guards = *BlockGuards::allocate(1000);
+  change(*guards, BlockId{999});
+  const auto ids = ids_from(0, 1000);
+  for (const std::uint64_t largest : {1U, 8U, 100U, 4096U}) {
+    const auto check = make(guards, {ids, 16, ids, 16});
+    check->set_reader(
+        std::make_unique<const SmallReader>(make_guard_reader(guards, check->buffer()), largest));
+    read_all(*check);
+    ASSERT_THAT(check->end_before(), IsOk());
+    EXPECT_EQ(check->buffer()->at(999), 2U);
+  }
+}
+
 TEST(GuardCheck, NamesTheBlocksThatChangedAndThoseThatAreBeingWritten) {
   const BlockGuardsPtr guards = *BlockGuards::allocate(16);
   ASSERT_THAT(guards->begin_write(BlockId{9}), IsOk());  // Before, and still after.

@@ -126,6 +126,28 @@ TEST(DecodeView, HoldsNothingForAnnouncedLengthsThatAreNotThere) {
   }
 }
 
+TEST(DecodeView, HoldsInProportionToAMessageThatItAccepts) {
+  // As short as layouts can be, with a first one that says little of the others.
+  for (const std::size_t first : {0U, 1U, 10U}) {
+    for (const std::size_t last : {0U, 1U, 10U}) {
+      RdmaLayoutDescriptors message = samples::clean_message();
+      LocalLayoutDescriptor shortest = message.layouts[0];
+      shortest.handle = {};
+      shortest.layout = {};
+      message.layouts.assign(10'000, shortest);
+      message.layouts.front().layout.memory_descriptors.resize(first);
+      message.layouts.back().layout.memory_descriptors.resize(last);
+      const Bytes bytes = encode_owned(message.worker_address, message.nixl_metadata,
+                                       message.layouts, MessageFormat::kA);
+      counts() = Counts{.on = true};
+      const auto view = decode_view_as(MessageFormat::kA, bytes);
+      counts().on = false;
+      EXPECT_TRUE(view.has_value());
+      EXPECT_LE(counts().bytes, 20 * bytes.size()) << first << ' ' << last;
+    }
+  }
+}
+
 TEST(DecodeView, HoldsInProportionToTheMessage) {
   // Counts that could just be true, and then nothing of what they announce.
   for (const std::string_view piece : {"layout_count", "region_count"}) {

@@ -209,6 +209,7 @@ TEST(Control, RefusesForgedAnswers) {
   const Bytes silent = *encode_control(message(Refused{{ErrorCode::kBusy, ""}}));
   refused(with_number(silent, 40, std::uint16_t{0}), "error code at 0: 0 refuses nothing");
   const Bytes held = *encode_control(message(Held{}));
+  refused(with_number(held, 32, std::uint64_t{0}), "request number at 32: 0 is not at least 1");
   refused(with_number(held, 6, std::uint16_t{4}), "error code at 0: 0 of 2 bytes");
   Bytes longer = held;
   longer.insert(longer.begin() + 40, std::byte{1});
@@ -239,7 +240,13 @@ TEST(Control, WritesNothingAboveItsLimits) {
   asked.blocks = block_ids({1});
   asked.duration = milliseconds{0};
   EXPECT_THAT(encode_control(hold), FailsWith(ErrorCode::kInvalidArgument, "duration of 0 ms"));
+  asked.duration = milliseconds::max();
+  EXPECT_THAT(encode_control(hold),
+              FailsWith(ErrorCode::kInvalidArgument, "ms, from 1 to 864000000000"));
   asked.duration = milliseconds{1};
+  hold.request.number = 0;
+  EXPECT_THAT(encode_control(hold), FailsWith(ErrorCode::kInvalidArgument, "request number: 0"));
+  hold.request.number = 7;
   hold.contact->blob.push_back(std::byte{1});
   EXPECT_THAT(encode_control(hold),
               FailsWith(ErrorCode::kInvalidArgument, "contact of 4097 of 4096 bytes"));

@@ -41,6 +41,21 @@ void expect_refused(const Bytes& bytes, std::string_view message) {
   EXPECT_EQ(view.error().message, message);
 }
 
+TEST(MessageView, TakesItsArraysAlongAndIsEmptyOnceItWasMovedFrom) {
+  for (const std::size_t layouts : {1U, 3U}) {
+    RdmaLayoutDescriptors message = samples::clean_message();
+    message.layouts.assign(layouts, message.layouts[0]);
+    message.layouts[0].layout.memory_descriptors.resize(1);
+    const Bytes bytes = encoded(message);
+    Result<MessageView> read = decode_view_as(MessageFormat::kA, bytes);
+    ASSERT_TRUE(read) << read.error().message;
+    const MessageView view = *std::move(read);
+    EXPECT_TRUE(to_owned(view) == message);
+    EXPECT_TRUE(read->layouts().empty());
+    EXPECT_TRUE(read->regions().empty());
+  }
+}
+
 TEST(DecodeView, GivesEveryField) {
   const Bytes bytes = encoded(samples::clean_message());
   const auto view = decode_view(bytes);

@@ -37,8 +37,8 @@ struct LeaseHooks {
   /// unless another code fits better. Empty: all are granted.
   std::function<Result<void>(const LeaseRequest& request)> ask{};
   /// The blocks are free again. Nothing: the peer has all of their bytes. Otherwise what the peer
-  /// told; kDeadline when it told nothing in time; kUnavailable when it died, or could not be
-  /// answered; kCancelled when this manager ends.
+  /// told; kDeadline when it told nothing in time, perhaps because it took no answer; kUnavailable
+  /// when it died; kCancelled when this manager ends.
   std::function<void(const LeaseRequest& request, const std::optional<Error>& error)> ended{};
 };
 

@@ -102,8 +102,9 @@ struct SignedBody {
 /// Writes an envelope without a signature. What is unknown is written as it came.
 ///
 /// Errors: kInvalidArgument naming the first value that cannot be written or would be refused by
-///         every reader.
-[[nodiscard]] Result<std::vector<std::byte>> encode_envelope(const Envelope& envelope);
+///         every reader that has these limits.
+[[nodiscard]] Result<std::vector<std::byte>> encode_envelope(const Envelope& envelope,
+                                                             const WireLimits& limits = {});
 
 /// Checks the frame: magic, versions, lengths, checksum.
 ///

@@ -38,10 +38,23 @@ struct LocalLayoutView {
 /// The layouts of a message and, behind them in the same memory, their regions. One layout with one
 /// region lies in the object itself.
 ///
-/// Lifetime: what is given points into this object or its memory.
+/// Lifetime: what is given points into this object or its memory, until it is moved from, which
+///           leaves it empty.
 class ViewArrays {
  public:
   ViewArrays() = default;
+  ViewArrays(ViewArrays&& other) noexcept { *this = std::move(other); }
+  ViewArrays& operator=(ViewArrays&& other) noexcept {
+    layouts_room_ = std::exchange(other.layouts_room_, 1);
+    regions_room_ = std::exchange(other.regions_room_, 1);
+    layouts_count_ = std::exchange(other.layouts_count_, 0);
+    regions_count_ = std::exchange(other.regions_count_, 0);
+    layout_ = other.layout_;
+    region_ = other.region_;
+    memory_ = std::move(other.memory_);
+    return *this;
+  }
+  ~ViewArrays() = default;
   /// Room for so many. Nothing is written; layouts are made with std::construct_at().
   ViewArrays(std::size_t layouts, std::size_t regions)
       : layouts_room_{layouts},
@@ -49,6 +62,13 @@ class ViewArrays {
         memory_{std::make_unique_for_overwrite<std::byte[]>(layouts * sizeof(LocalLayoutView) +
                                                             regions * sizeof(Region))} {}
 
+  /// How many were written.
+  void set_counts(std::size_t layouts, std::size_t regions) noexcept {
+    layouts_count_ = layouts;
+    regions_count_ = regions;
+  }
+  [[nodiscard]] std::size_t layouts_count() const noexcept { return layouts_count_; }
+  [[nodiscard]] std::size_t regions_count() const noexcept { return regions_count_; }
   [[nodiscard]] std::size_t layouts_room() const noexcept { return layouts_room_; }
   [[nodiscard]] std::size_t regions_room() const noexcept { return regions_room_; }
 
@@ -73,6 +93,8 @@ class ViewArrays {
   static_assert(alignof(Region) <= alignof(LocalLayoutView) &&
                 alignof(LocalLayoutView) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 
+  std::size_t layouts_count_{0};
+  std::size_t regions_count_{0};
   std::size_t layouts_room_{1};
   std::size_t regions_room_{1};
   LocalLayoutView layout_{};
@@ -83,23 +105,22 @@ class ViewArrays {
 /// Everything that one message says, without copies of names and blob.
 ///
 /// Lifetime: names and blob point into the bytes that were decoded, which must stay alive and
-///           unchanged as long as the view is used. layouts() and regions() point into the view.
+///           unchanged as long as the view is used. layouts() and regions() point into the view,
+///           until it is moved from, which leaves it without any.
 struct MessageView {
   MessageFormat format{MessageFormat::kA};
   bool is_ambiguous{false};  ///< it could as well be the other format
   WorkerId worker_id{};
   std::string_view nixl_agent_name{};
   std::span<const std::byte> nixl_metadata{};
-  std::size_t layouts_count{0};
-  std::size_t regions_count{0};
   ViewArrays arrays{};
 
   [[nodiscard]] std::span<const LocalLayoutView> layouts() const noexcept {
-    return {arrays.layouts(), layouts_count};
+    return {arrays.layouts(), arrays.layouts_count()};
   }
   /// Of all layouts, in the order of the layouts.
   [[nodiscard]] std::span<const Region> regions() const noexcept {
-    return {arrays.regions(), regions_count};
+    return {arrays.regions(), arrays.regions_count()};
   }
 
   /// The regions of one layout of this message.
