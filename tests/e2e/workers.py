@@ -48,8 +48,9 @@ class Tool:
     def end(self, name):
         """Ends a worker, whatever state it is in, and gives its exit code."""
         worker = self.workers.pop(name)
-        worker.send_signal(signal.SIGTERM)
+        # In this order: one that stops at its end, for a debugger or a leak check, stays stopped.
         worker.send_signal(signal.SIGCONT)
+        worker.send_signal(signal.SIGTERM)
         code = worker.wait(timeout=20)
         worker.stdout.close()
         return code
