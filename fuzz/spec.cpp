@@ -18,23 +18,40 @@ std::string_view word_of(layout::Arrangement arrangement) {
   return "unknown";
 }
 
+std::string_view word_of(const layout::BlockAxes& order) {
+  if (order == layout::kUniversalTp || order == layout::kUniversalPp) {
+    return order == layout::kUniversalTp ? "utp" : "upp";
+  }
+  return order == layout::kHnd ? "hnd" : "nhd";
+}
+
+std::string text_of(const layout::Rank& rank) {
+  return std::to_string(rank.rank) + "/" + std::to_string(rank.ranks);
+}
+
 std::string text_of(const tool::GeometrySpec& spec) {
   return "geometry:" + std::string{spec.geometry.name} + ",blocks=" + std::to_string(spec.blocks) +
          ",layout=" + std::string{word_of(spec.arrangement)} +
-         ",order=" + (spec.order == layout::InnerShape::kHnd ? "hnd" : "nhd") +
-         ",page=" + std::to_string(spec.page_size) +
-         ",dtype=" + std::to_string(spec.dtype_width_bytes);
+         ",order=" + std::string{word_of(spec.order)} + ",page=" + std::to_string(spec.page_size) +
+         ",dtype=" + std::to_string(spec.dtype_width_bytes) + ",tp=" + text_of(spec.tp) +
+         ",pp=" + text_of(spec.pp);
+}
+
+/// Whether regions can be found for what is meant: then it has a view.
+bool is_layout(const tool::GeometrySpec& spec) {
+  const auto packed = spec.packed();
+  return packed.has_value() && packed->config.validate().has_value() &&
+         (spec.arrangement == layout::Arrangement::kFullyContiguous || spec.order == layout::kNhd ||
+          spec.order == layout::kHnd);
 }
 
 void check_geometry(const tool::GeometrySpec& spec) {
   const auto again = tool::parse_spec(text_of(spec));
   must(again.has_value(), "a geometry written in full is read");
   const auto* const same = std::get_if<tool::GeometrySpec>(&*again);
-  must(same != nullptr && same->config() == spec.config() && same->arrangement == spec.arrangement,
-       "a geometry written in full says the same");
+  must(same != nullptr && *same == spec, "a geometry written in full says the same");
   const auto view = tool::view_of(tool::Spec{spec}, {});
-  must(view.has_value() == spec.config().validate().has_value(),
-       "a geometry in range has a view, and no other");
+  must(view.has_value() == is_layout(spec), "a geometry in range has a view, and no other");
 }
 
 void check_file(std::string_view text, const tool::FileSpec& spec) {

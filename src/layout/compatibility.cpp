@@ -72,10 +72,10 @@ void compare_opaque(const LayoutView& left, const LayoutView& right, Differences
 }
 
 bool token_outside_head(const LayoutView& view) {
-  if (view.region_axis() == Axis::kToken || view.region_axis() == Axis::kHead) {
-    return view.region_axis() == Axis::kToken;
-  }
-  return view.axis(Axis::kToken).stride_bytes > view.axis(Axis::kHead).stride_bytes;
+  const AxisSpan& token = view.axis(Axis::kToken);
+  const AxisSpan& head = view.axis(Axis::kHead);
+  return std::pair{token.region_step, token.stride_bytes} >
+         std::pair{head.region_step, head.stride_bytes};
 }
 
 bool same_order(const LayoutView& left, const LayoutView& right) {
@@ -91,12 +91,13 @@ bool same_strides(const LayoutView& left, const LayoutView& right) {
     AxisSpan span = left.axis(axis);
     if (span.extent == 1) {  // Where there is no step, its length says nothing.
       span.stride_bytes = right.axis(axis).stride_bytes;
+      span.region_step = right.axis(axis).region_step;
     }
     if (!(span == right.axis(axis))) {
       return false;
     }
   }
-  return left.region_axis() == right.region_axis() && left.packing() == right.packing();
+  return left.packing() == right.packing();
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <cstdint>
 
 #include "kvferry/layout/layout.hpp"
+#include "kvferry/layout/packed.hpp"
+#include "kvferry/layout/view.hpp"
 
 namespace kvferry::layout {
 
@@ -30,5 +32,9 @@ struct RegionStrides {
   }
   return {};
 }
+
+/// Gives every axis of `parts`, whose extents are there, the stride that leaves no gap: inside a
+/// block in `order`, of which only token and head count where each layer has a region of its own.
+void pack(LayoutView::Parts& parts, const BlockAxes& order, Arrangement arrangement);
 
 }  // namespace kvferry::layout

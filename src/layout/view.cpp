@@ -22,20 +22,43 @@ Error invalid(std::string message) {
 
 std::string axis_name(Axis axis) { return std::string{to_string(axis)} + " axis"; }
 
-Result<void> check_region_axis(const LayoutView::Parts& parts) {
-  if (parts.region_axis == Axis::kElement) {
+/// Walks the axes from the smallest step over regions to the largest: each must step over all that
+/// the smaller ones reach, so that no two places share a region that should have their own.
+Result<void> check_region_steps(const LayoutView::Parts& parts) {
+  if (parts.axes[slot(Axis::kElement)].region_step != 0) {
     return invalid("element axis: elements of one head cannot lie in several regions");
   }
-  if (parts.region_axis && parts.axes[slot(*parts.region_axis)].stride_bytes != 0) {
-    return invalid(axis_name(*parts.region_axis) + ": stride " +
-                   std::to_string(parts.axes[slot(*parts.region_axis)].stride_bytes) +
-                   " on the region axis is not 0");
+  std::array<Axis, kAxisCount> order = kAllAxes;
+  std::stable_sort(order.begin(), order.end(), [&parts](Axis a, Axis b) {
+    return parts.axes[slot(a)].region_step < parts.axes[slot(b)].region_step;
+  });
+  std::uint64_t reached{1};
+  for (const Axis axis : order) {
+    const AxisSpan& span = parts.axes[slot(axis)];
+    if (span.region_step == 0) {
+      continue;
+    }
+    if (span.stride_bytes != 0) {
+      return invalid(axis_name(axis) + ": stride " + std::to_string(span.stride_bytes) +
+                     " of an axis that steps over regions is not 0");
+    }
+    if (span.extent != 1 && span.region_step < reached) {
+      return invalid(axis_name(axis) + ": region step " + std::to_string(span.region_step) +
+                     " is less than the " + std::to_string(reached) + " regions inside it");
+    }
+    const auto steps = checked_product({span.extent - 1, std::uint64_t{span.region_step}});
+    const auto sum = steps ? checked_add(*steps, reached) : std::nullopt;
+    if (!sum) {
+      return invalid(axis_name(axis) + ": extent " + std::to_string(span.extent) +
+                     " x region step " + std::to_string(span.region_step) +
+                     " does not fit into 64 bits");
+    }
+    reached = *sum;
   }
-  const std::size_t regions =
-      parts.region_axis ? parts.axes[slot(*parts.region_axis)].extent : std::uint64_t{1};
-  if (parts.regions.size() != regions) {
-    return invalid("needs " + std::to_string(regions) + " regions, has " +
-                   std::to_string(parts.regions.size()));
+  if (parts.first_region != 0 || parts.regions.size() != reached) {
+    return invalid("needs " + std::to_string(reached) + " regions, has " +
+                   std::to_string(parts.regions.size()) + " of which the first is " +
+                   std::to_string(parts.first_region));
   }
   return {};
 }
@@ -99,7 +122,7 @@ Result<std::uint64_t> spanned_bytes(const LayoutView::Parts& parts) {
   std::uint64_t spanned = parts.element_bytes;
   for (const Axis axis : order) {
     const AxisSpan& span = parts.axes[slot(axis)];
-    if (axis == parts.region_axis || span.extent == 1) {
+    if (span.region_step != 0 || span.extent == 1) {
       continue;
     }
     if (span.stride_bytes < spanned) {
@@ -149,7 +172,7 @@ std::string_view to_string(Axis axis) noexcept {
 
 Result<LayoutView> LayoutView::create(Parts parts) {
   KVFERRY_RETURN_IF_ERROR(check_extents(parts));
-  KVFERRY_RETURN_IF_ERROR(check_region_axis(parts));
+  KVFERRY_RETURN_IF_ERROR(check_region_steps(parts));
   KVFERRY_RETURN_IF_ERROR(check_elements(parts));
   KVFERRY_RETURN_IF_ERROR(check_page(parts));
   KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t spanned, spanned_bytes(parts));
@@ -158,13 +181,10 @@ Result<LayoutView> LayoutView::create(Parts parts) {
 }
 
 Location LayoutView::locate(const Place& place) const noexcept {
-  Location location{0, parts_.offset_bytes};
+  Location location{parts_.first_region, parts_.offset_bytes};
   for (const Axis which : kAllAxes) {
-    if (which == parts_.region_axis) {
-      location.region = place[which];
-    } else {
-      location.offset_bytes += place[which] * axis(which).stride_bytes;
-    }
+    location.region += place[which] * axis(which).region_step;
+    location.offset_bytes += place[which] * axis(which).stride_bytes;
   }
   return location;
 }
@@ -185,12 +205,8 @@ Result<LayoutView> LayoutView::slice(Axis axis, std::uint64_t first, std::uint64
   if (axis == Axis::kToken && !is_opaque()) {
     parts.page_size = count;
   }
-  if (axis == parts_.region_axis) {
-    const auto begin = parts_.regions.begin() + static_cast<std::ptrdiff_t>(first);
-    parts.regions.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
-  } else {
-    parts.offset_bytes += first * old.stride_bytes;
-  }
+  parts.first_region += static_cast<std::uint32_t>(first * old.region_step);
+  parts.offset_bytes += first * old.stride_bytes;
   return LayoutView{std::move(parts)};
 }
 
@@ -203,7 +219,7 @@ std::optional<LayoutView> LayoutView::collapsed() const {
   const AxisSpan& element = axis(Axis::kElement);
   const std::uint64_t row = element.extent * parts_.element_bytes;
   const auto lies = [](const AxisSpan& span, std::uint64_t stride) {
-    return span.extent == 1 || span.stride_bytes == stride;
+    return span.extent == 1 || (span.region_step == 0 && span.stride_bytes == stride);
   };
   const bool nhd = lies(head, row) && lies(token, head.extent * row);
   const bool hnd = lies(token, row) && lies(head, token.extent * row);
@@ -222,29 +238,24 @@ std::optional<LayoutView> LayoutView::collapsed() const {
 
 Result<LayoutView> view_of(const Layout& layout) {
   const LayoutConfig& config = layout.config();
-  const RegionStrides strides = region_strides(config, layout.arrangement());
   LayoutView::Parts parts;
   parts.regions.assign(layout.regions().begin(), layout.regions().end());
   parts.element_bytes = config.dtype_width_bytes;
   parts.page_size = config.page_size;
   parts.inner_dim = config.inner_dim;
-  parts.axes[slot(Axis::kBlock)] = whole_axis(config.num_blocks, strides.block);
-  parts.axes[slot(Axis::kLayer)] = whole_axis(config.num_layers, strides.layer);
-  parts.axes[slot(Axis::kOuter)] = whole_axis(config.outer_dim, strides.outer);
-  if (strides.layer_is_region) {
-    parts.region_axis = Axis::kLayer;
-  }
   const bool told_apart =
       config.num_heads.has_value() && config.inner_shape != InnerShape::kUnknown;
   const std::uint64_t heads = told_apart ? *config.num_heads : 1;
   const std::uint64_t tokens = told_apart ? config.page_size : 1;
   const std::uint64_t elements =
       told_apart ? config.inner_dim / heads : config.page_size * config.inner_dim;
-  const std::uint64_t row = elements * config.dtype_width_bytes;
-  const bool heads_inside = config.inner_shape != InnerShape::kHnd;
-  parts.axes[slot(Axis::kToken)] = whole_axis(tokens, heads_inside ? heads * row : row);
-  parts.axes[slot(Axis::kHead)] = whole_axis(heads, heads_inside ? row : tokens * row);
-  parts.axes[slot(Axis::kElement)] = whole_axis(elements, config.dtype_width_bytes);
+  parts.axes = {whole_axis(config.num_blocks, 0),
+                whole_axis(config.num_layers, 0),
+                whole_axis(config.outer_dim, 0),
+                whole_axis(tokens, 0),
+                whole_axis(heads, 0),
+                whole_axis(elements, 0)};
+  pack(parts, config.inner_shape == InnerShape::kHnd ? kHnd : kNhd, layout.arrangement());
   if (!told_apart) {
     parts.packing = to_string(config.inner_shape);
   }

@@ -34,8 +34,6 @@ void RunCursor::load_run() {
   const detail::Series& series = plan_->series_[series_];
   rest_ = Run{nest.source, nest.destination, nest.piece_bytes, 1};
   const PlanTemplate& shape = *plan_->shape_;
-  rest_.source.region += shape.first_source_region_;
-  rest_.destination.region += shape.first_destination_region_;
   detail::advance(rest_.source, shape.source_, Axis::kBlock, series.source_block);
   detail::advance(rest_.destination, shape.destination_, Axis::kBlock, series.destination_block);
   const std::size_t loops = nest.depth - (nest.strided ? 1 : 0);

@@ -16,20 +16,9 @@ bool crosses_regions(const Loop& loop) {
 
 Loop loop_over(Axis axis, std::uint64_t extent, const LayoutView& source,
                const LayoutView& destination) {
-  Loop loop;
-  loop.axis = axis;
-  loop.extent = extent;
-  if (source.region_axis() == axis) {
-    loop.source_region_step = 1;
-  } else {
-    loop.source_stride = source.axis(axis).stride_bytes;
-  }
-  if (destination.region_axis() == axis) {
-    loop.destination_region_step = 1;
-  } else {
-    loop.destination_stride = destination.axis(axis).stride_bytes;
-  }
-  return loop;
+  const layout::AxisSpan& from = source.axis(axis);
+  const layout::AxisSpan& to = destination.axis(axis);
+  return Loop{axis, extent, from.stride_bytes, to.stride_bytes, from.region_step, to.region_step};
 }
 
 void add_loop(Nest& nest, const Loop& loop) {
@@ -111,6 +100,8 @@ void join_loops(Nest& nest) {
 Nest start_nest(const LayoutView& source, const LayoutView& destination, const TokenRange& tokens) {
   Nest nest;
   nest.piece_bytes = source.axis(Axis::kElement).extent * source.element_bytes();
+  nest.source.region = source.first_region();
+  nest.destination.region = destination.first_region();
   nest.source.offset_bytes = source.offset_bytes();
   nest.destination.offset_bytes = destination.offset_bytes();
   advance(nest.source, source, Axis::kToken, tokens.source_token);
@@ -121,11 +112,8 @@ Nest start_nest(const LayoutView& source, const LayoutView& destination, const T
 }  // namespace
 
 void advance(RunEnd& end, const LayoutView& view, Axis axis, std::uint64_t count) {
-  if (view.region_axis() == axis) {
-    end.region += static_cast<std::uint32_t>(count);
-  } else {
-    end.offset_bytes += count * view.axis(axis).stride_bytes;
-  }
+  end.region += static_cast<std::uint32_t>(count * view.axis(axis).region_step);
+  end.offset_bytes += count * view.axis(axis).stride_bytes;
 }
 
 std::uint64_t Nest::pieces() const noexcept {

@@ -9,6 +9,7 @@
 #include "kvferry/base/checked.hpp"
 #include "kvferry/base/try.hpp"
 #include "plan/nest.hpp"
+#include "plan/ranges.hpp"
 
 namespace kvferry::plan {
 namespace {
@@ -85,17 +86,21 @@ std::vector<std::size_t> ascending_positions(std::span<const BlockId> ids) {
 
 }  // namespace
 
-Result<CopyPlan> CopyPlan::create(std::shared_ptr<const PlanTemplate> shape,
-                                  const BlockPairs& blocks) {
-  const LayoutView& source = shape->source_;
-  const LayoutView& destination = shape->destination_;
-  const std::uint64_t source_page = source.axis(Axis::kToken).extent;
-  const std::uint64_t destination_page = destination.axis(Axis::kToken).extent;
-  KVFERRY_RETURN_IF_ERROR(check_lengths(blocks, source_page, destination_page));
+Result<void> detail::check_pairs(const BlockPairs& blocks, const LayoutView& source,
+                                 const LayoutView& destination) {
+  KVFERRY_RETURN_IF_ERROR(check_lengths(blocks, source.axis(Axis::kToken).extent,
+                                        destination.axis(Axis::kToken).extent));
   KVFERRY_RETURN_IF_ERROR(check_ids(blocks.source, source.axis(Axis::kBlock).extent, "source"));
   KVFERRY_RETURN_IF_ERROR(
       check_ids(blocks.destination, destination.axis(Axis::kBlock).extent, "destination"));
-  KVFERRY_RETURN_IF_ERROR(check_unique(blocks.destination));
+  return check_unique(blocks.destination);
+}
+
+Result<CopyPlan> CopyPlan::create(std::shared_ptr<const PlanTemplate> shape,
+                                  const BlockPairs& blocks) {
+  const std::uint64_t source_page = shape->source_.axis(Axis::kToken).extent;
+  const std::uint64_t destination_page = shape->destination_.axis(Axis::kToken).extent;
+  KVFERRY_RETURN_IF_ERROR(detail::check_pairs(blocks, shape->source_, shape->destination_));
   CopyPlan plan{std::move(shape)};
   if (plan.shape_->empty_) {
     return plan;

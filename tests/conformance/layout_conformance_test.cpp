@@ -219,7 +219,6 @@ TEST_P(LayoutConformance, TheViewIsMadeOfPartsThatMakeTheSameViewAgain) {
   for (std::size_t i = 0; i < kAxisCount; ++i) {
     parts.axes[i] = view_.axis(static_cast<Axis>(i));
   }
-  parts.region_axis = view_.region_axis();
   parts.offset_bytes = view_.offset_bytes();
   parts.element_bytes = view_.element_bytes();
   parts.page_size = view_.page_size();

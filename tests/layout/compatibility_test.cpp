@@ -114,7 +114,7 @@ TEST(Compatible, SeesTheOrderWhereTokensOrHeadsLieInRegionsOfTheirOwn) {
   LayoutView::Parts parts;
   parts.axes = {AxisSpan{3, 16, 0, 3}, AxisSpan{1, 0, 0, 4}, AxisSpan{1, 0, 0, 2},
                 AxisSpan{4, 4, 0, 4},  AxisSpan{3, 0, 0, 3}, AxisSpan{2, 2, 0, 2}};
-  parts.region_axis = Axis::kHead;
+  parts.axes[static_cast<std::size_t>(Axis::kHead)].region_step = 1;
   parts.regions.assign(3, Region{4096, 48});
   parts.element_bytes = 2;
   parts.page_size = 4;

@@ -66,6 +66,16 @@ AxisSpan& span_of(LayoutView::Parts& parts, Axis axis) {
   return parts.axes[static_cast<std::size_t>(axis)];
 }
 
+/// The same with a region for K and another for V of each layer.
+LayoutView::Parts split_parts() {
+  LayoutView::Parts parts = good_parts();
+  parts.regions.assign(4, Region{4096, 96});
+  span_of(parts, Axis::kBlock).stride_bytes = 48;
+  span_of(parts, Axis::kLayer) = AxisSpan{2, 0, 0, 2, 2};
+  span_of(parts, Axis::kOuter) = AxisSpan{2, 0, 0, 2, 1};
+  return parts;
+}
+
 std::string refusal(LayoutView::Parts parts) {
   const Result<LayoutView> view = LayoutView::create(std::move(parts));
   if (view) {
@@ -91,7 +101,7 @@ TEST(LayoutView, TellsAllSixAxesOfAnNhdLayout) {
   EXPECT_EQ(view.axis(Axis::kElement), (AxisSpan{2, 2, 0, 2}));
   EXPECT_FALSE(view.is_opaque());
   EXPECT_EQ(view.packing(), "");
-  EXPECT_EQ(view.region_axis(), std::nullopt);
+  EXPECT_EQ(view.first_region(), 0U);
   EXPECT_EQ(view.page_size(), 4U);
   EXPECT_EQ(view.inner_dim(), 6U);
   EXPECT_EQ(view.element_bytes(), 2U);
@@ -102,10 +112,9 @@ TEST(LayoutView, PutsHeadsOutsideTokensInAnHndLayout) {
   LayoutConfig config = small_config();
   config.inner_shape = InnerShape::kHnd;
   const LayoutView view = view_with(config, Arrangement::kLayerSeparateBlockSecond);
-  EXPECT_EQ(view.region_axis(), Axis::kLayer);
   EXPECT_EQ(view.regions().size(), 4U);
   EXPECT_EQ(view.axis(Axis::kBlock), (AxisSpan{3, 48, 0, 3}));
-  EXPECT_EQ(view.axis(Axis::kLayer), (AxisSpan{4, 0, 0, 4}));
+  EXPECT_EQ(view.axis(Axis::kLayer), (AxisSpan{4, 0, 0, 4, 1}));
   EXPECT_EQ(view.axis(Axis::kOuter), (AxisSpan{2, 3 * 48, 0, 2}));
   EXPECT_EQ(view.axis(Axis::kToken), (AxisSpan{4, 4, 0, 4}));
   EXPECT_EQ(view.axis(Axis::kHead), (AxisSpan{3, 16, 0, 3}));
@@ -144,14 +153,22 @@ TEST(LayoutViewSlice, TakesLayersOfOneRegion) {
   EXPECT_EQ(part.locate(place_of({2, 0, 1, 3, 2, 1})), view.locate(place_of({2, 1, 1, 3, 2, 1})));
 }
 
-TEST(LayoutViewSlice, TakesTheRegionsOfLayersThatHaveTheirOwn) {
+TEST(LayoutViewSlice, BeginsAtALaterRegionWhereLayersHaveTheirOwn) {
   const LayoutView view = view_with(small_config(), Arrangement::kLayerSeparateBlockFirst);
   const LayoutView part = view.slice(Axis::kLayer, 1, 2).value();
-  ASSERT_EQ(part.regions().size(), 2U);
-  EXPECT_EQ(part.regions()[0], view.regions()[1]);
-  EXPECT_EQ(part.regions()[1], view.regions()[2]);
+  EXPECT_EQ(part.regions().size(), 4U);
+  EXPECT_EQ(part.first_region(), 1U);
   EXPECT_EQ(part.offset_bytes(), 0U);
-  EXPECT_EQ(part.axis(Axis::kLayer), (AxisSpan{2, 0, 1, 4}));
+  EXPECT_EQ(part.axis(Axis::kLayer), (AxisSpan{2, 0, 1, 4, 1}));
+  EXPECT_EQ(part.locate(place_of({2, 1, 1, 3, 2, 1})), view.locate(place_of({2, 2, 1, 3, 2, 1})));
+}
+
+TEST(LayoutViewSlice, TakesKOrVOfRegionsThatHoldOneEach) {
+  const LayoutView view = LayoutView::create(split_parts()).value();
+  const LayoutView values =
+      view.slice(Axis::kOuter, 1, 1).value().slice(Axis::kLayer, 1, 1).value();
+  EXPECT_EQ(values.first_region(), 3U);
+  EXPECT_EQ(values.locate(place_of({1, 0, 0, 2, 1, 0})), view.locate(place_of({1, 1, 1, 2, 1, 0})));
 }
 
 TEST(LayoutViewSlice, TakesHeadsAndNarrowsTheInnerDimension) {
@@ -172,8 +189,8 @@ TEST(LayoutViewSlice, TakesHeadsAndNarrowsTheInnerDimension) {
 TEST(LayoutViewSlice, OfASliceCountsFromTheWholeModel) {
   const LayoutView view = view_with(small_config(), Arrangement::kLayerSeparateBlockSecond);
   const LayoutView part = view.slice(Axis::kLayer, 1, 3).value().slice(Axis::kLayer, 1, 2).value();
-  EXPECT_EQ(part.axis(Axis::kLayer), (AxisSpan{2, 0, 2, 4}));
-  EXPECT_EQ(part.regions()[0], view.regions()[2]);
+  EXPECT_EQ(part.axis(Axis::kLayer), (AxisSpan{2, 0, 2, 4, 1}));
+  EXPECT_EQ(part.first_region(), 2U);
 }
 
 TEST(LayoutViewSlice, OnSeveralAxesMovesTheBeginningByEach) {
@@ -383,7 +400,7 @@ TEST(LayoutViewCreate, TakesARegionForEachPlaceOnTheRegionAxis) {
     LayoutView::Parts parts = good_parts();
     AxisSpan& span = span_of(parts, axis);
     span.stride_bytes = 0;
-    parts.region_axis = axis;
+    span.region_step = 1;
     parts.regions.assign(span.extent, Region{4096, 400});
     const LayoutView view = LayoutView::create(parts).value();
     Place place;
@@ -396,15 +413,42 @@ TEST(LayoutViewCreate, TakesARegionForEachPlaceOnTheRegionAxis) {
   }
 }
 
+TEST(LayoutViewCreate, TakesARegionForEachPlaceOnTwoAxes) {
+  const LayoutView view = LayoutView::create(split_parts()).value();
+  for (const std::uint64_t layer : {0U, 1U}) {
+    for (const std::uint64_t outer : {0U, 1U}) {
+      EXPECT_EQ(view.locate(place_of({1, layer, outer, 0, 0, 0})),
+                (Location{layer * 2 + outer, 48}));
+    }
+  }
+}
+
+TEST(LayoutViewCreate, RefusesRegionStepsThatMeetOrLeaveRegionsOut) {
+  const auto refused = [](std::uint32_t layer_step, std::uint32_t outer_step) {
+    LayoutView::Parts parts = split_parts();
+    span_of(parts, Axis::kLayer).region_step = layer_step;
+    span_of(parts, Axis::kOuter).region_step = outer_step;
+    return refusal(parts);
+  };
+  EXPECT_EQ(refused(1, 2), "accepted");
+  EXPECT_THAT(refused(1, 1), StartsWith("outer axis: region step 1 is less than the 2 regions"));
+  EXPECT_THAT(refused(2, 2), StartsWith("outer axis: region step 2 is less than the 3 regions"));
+  EXPECT_THAT(refused(3, 1), StartsWith("needs 5 regions, has 4"));
+  EXPECT_THAT(refused(1, 0), StartsWith("needs 2 regions, has 4"));
+  LayoutView::Parts parts = split_parts();
+  parts.first_region = 1;
+  EXPECT_THAT(refusal(parts), StartsWith("needs 4 regions, has 4 of which the first is 1"));
+}
+
 TEST(LayoutViewCreate, RefusesARegionAxisThatHasAStrideOrIsTheElements) {
   EXPECT_THAT(refusal_after([](auto& parts) {
-                parts.region_axis = Axis::kLayer;
+                span_of(parts, Axis::kLayer).region_step = 1;
                 parts.regions.assign(2, Region{4096, 400});
               }),
-              StartsWith("layer axis: stride 96 on the region axis is not 0"));
+              StartsWith("layer axis: stride 96 of an axis that steps over regions is not 0"));
   // Elements of one head are contiguous; they cannot lie in two regions.
   EXPECT_THAT(refusal_after([](auto& parts) {
-                parts.region_axis = Axis::kElement;
+                span_of(parts, Axis::kElement).region_step = 1;
                 parts.regions.assign(2, Region{4096, 400});
               }),
               StartsWith("element axis: "));

@@ -67,9 +67,13 @@ LayoutView adopted_view(const Model& model, const Shape& shape, Random& random) 
   }
   std::vector<Axis> order{Axis::kBlock, Axis::kLayer, Axis::kOuter, Axis::kToken, Axis::kHead};
   std::shuffle(order.begin(), order.end(), random.engine());
-  if (random.one_in(2)) {
-    parts.region_axis = order.back();
+  // Regions along one axis or two, the second of which may step over those of the first or not.
+  std::uint32_t regions = 1;
+  for (int cuts = static_cast<int>(random.between(0, 2)); cuts > 0; --cuts) {
+    AxisSpan& span = parts.axes[static_cast<std::size_t>(order.back())];
     order.pop_back();
+    span.region_step = regions;
+    regions *= static_cast<std::uint32_t>(span.extent);
   }
   parts.axes[static_cast<std::size_t>(Axis::kElement)].stride_bytes = model.element_bytes;
   // Padding comes after the last of an axis too, so two neighbours touch by design or not at all.
@@ -81,8 +85,6 @@ LayoutView adopted_view(const Model& model, const Shape& shape, Random& random) 
     stride *= span.extent;
   }
   parts.offset_bytes = random.between(0, 20);
-  const std::uint64_t regions =
-      parts.region_axis ? extents[static_cast<std::size_t>(*parts.region_axis)] : 1;
   for (std::uint64_t i = 0; i < regions; ++i) {
     parts.regions.push_back(
         Region{0x100000 * (i + 1), parts.offset_bytes + stride + random.between(0, 9)});

@@ -126,8 +126,9 @@ TEST(Merging, RunsNameRegionsOfTheWholeListAlsoForARangeOfLayers) {
         ++layer;
         left = 2 * kRegionBytes;
       }
-      EXPECT_EQ(run.source.region, source.region_axis() ? layer : 0);
-      EXPECT_EQ(run.destination.region, destination.region_axis() ? layer : 0);
+      EXPECT_EQ(run.source.region, source.axis(Axis::kLayer).region_step != 0 ? layer : 0);
+      EXPECT_EQ(run.destination.region,
+                destination.axis(Axis::kLayer).region_step != 0 ? layer : 0);
     }
     EXPECT_EQ(layer, 2U);
   }

@@ -53,8 +53,8 @@ LayoutView::Parts parts_of(const Shape& shape) {
       shape.heads_first ? shape.heads : shape.tokens);
   add(Axis::kOuter, 2);
   if (shape.region_per_layer) {
-    parts.axes[static_cast<std::size_t>(Axis::kLayer)] = AxisSpan{shape.layers, 0, 0, shape.layers};
-    parts.region_axis = Axis::kLayer;
+    parts.axes[static_cast<std::size_t>(Axis::kLayer)] =
+        AxisSpan{shape.layers, 0, 0, shape.layers, 1};
   } else {
     add(Axis::kLayer, shape.layers);
   }

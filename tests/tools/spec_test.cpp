@@ -39,16 +39,18 @@ TEST(GeometrySpec, HasTheDefaultsOfItsModel) {
                                       .page_size = 64,
                                       .inner_dim = 576,
                                       .dtype_width_bytes = 2,
-                                      .inner_shape = InnerShape::kNhd,
                                       .num_heads = 1};
-  EXPECT_EQ(spec.config(), expected);
+  const auto packed = spec.packed();
+  ASSERT_TRUE(packed) << packed.error().message;
+  EXPECT_EQ(packed->config, expected);
+  EXPECT_EQ(packed->order, layout::kNhd);
 }
 
 TEST(GeometrySpec, TakesItsKeysInAnyOrder) {
   const GeometrySpec spec =
       geometry("geometry:smollm2-135m,page=32,dtype=1,order=hnd,layout=ls2,blocks=5");
   EXPECT_EQ(spec.arrangement, Arrangement::kLayerSeparateBlockSecond);
-  EXPECT_EQ(spec.order, InnerShape::kHnd);
+  EXPECT_EQ(spec.order, layout::kHnd);
   EXPECT_EQ(spec.page_size, 32U);
   EXPECT_EQ(spec.dtype_width_bytes, 1U);
   EXPECT_EQ(spec.blocks, 5U);
@@ -58,18 +60,28 @@ TEST(GeometrySpec, TakesItsKeysInAnyOrder) {
 }
 
 TEST(GeometrySpec, RefusesWhatIsNoWordOfItAsUsage) {
-  for (const char* keys : {"colour=red", "blocks", "blocks=", "blocks=x", "layout=xyz",
-                           "order=", "page=-1", "dtype=two", "", "Blocks=3"}) {
+  for (const char* keys :
+       {"colour=red", "blocks", "blocks=", "blocks=x", "layout=xyz", "order=", "page=-1",
+        "dtype=two", "", "Blocks=3", "tp=1", "tp=1/2/3", "pp=/2", "tp=a/b"}) {
     EXPECT_THAT(parse_spec(std::string{"geometry:llama-3.1-8b,"} + keys), EndsWith(2, "")) << keys;
   }
 }
 
-TEST(GeometrySpec, NamesWhatIsNotThereYet) {
-  for (const char* keys : {"tp=0/2", "pp=0/1", "order=utp", "order=upp"}) {
-    EXPECT_THAT(parse_spec(std::string{"geometry:llama-3.1-8b,"} + keys),
-                EndsWith(3, "is not known yet"))
-        << keys;
-  }
+TEST(GeometrySpec, OfARankIsThePartThatItHolds) {
+  const auto made = view("geometry:smollm2-135m,tp=1/2,pp=3/4,order=utp");
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->axis(Axis::kHead).origin, 1U);
+  EXPECT_EQ(made->axis(Axis::kHead).extent, 2U);
+  EXPECT_EQ(made->axis(Axis::kHead).whole, 3U);
+  EXPECT_EQ(made->axis(Axis::kLayer).origin, 22U);
+  EXPECT_EQ(made->axis(Axis::kLayer).extent, 8U);
+  EXPECT_EQ(made->axis(Axis::kLayer).whole, 30U);
+  EXPECT_EQ(made->inner_dim(), 128U);
+  // A latent is whole on every rank.
+  const auto latent = view("geometry:deepseek-v3,tp=5/7");
+  ASSERT_TRUE(latent) << latent.error().message;
+  EXPECT_EQ(latent->axis(Axis::kHead).extent, 1U);
+  EXPECT_EQ(latent->axis(Axis::kHead).whole, 1U);
 }
 
 TEST(GeometrySpec, OfAnUnknownModelNamesTheKnownOnes) {
@@ -88,7 +100,12 @@ TEST(GeometrySpec, WithValuesThatCannotBeIsInvalid) {
                          Row{"dtype=3", "dtype_width_bytes: 3 is not 1, 2, 4 or 8"},
                          Row{"blocks=18446744073709551615", "does not fit into 64 bits"},
                          Row{"blocks=18446744073709551616", "is above 18446744073709551615"},
-                         Row{"page=9999999999999999,blocks=9999999999", "does not fit"}}) {
+                         Row{"page=9999999999999999,blocks=9999999999", "does not fit"},
+                         Row{"tp=2/2", "tp 2/2: the first of the two is a rank below 2"},
+                         Row{"tp=0/12", "12 ranks are more than the 8 heads, and no multiple"},
+                         Row{"pp=0/33", "33 ranks are more than the 32 layers"},
+                         Row{"tp=0/18446744073709551616", "is above 18446744073709551615"},
+                         Row{"layout=ls,order=upp", "needs one region"}}) {
     EXPECT_THAT(view(std::string{"geometry:llama-3.1-8b,"} + row.keys), EndsWith(3, row.message))
         << row.keys;
   }

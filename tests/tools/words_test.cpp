@@ -54,11 +54,14 @@ TEST(ParseDuration, ReadsFourUnitsUpToAYear) {
 }
 
 TEST(ParseOrder, KnowsTwoAndNamesTheLaterOnes) {
-  EXPECT_EQ(*parse_order("nhd"), layout::InnerShape::kNhd);
-  EXPECT_EQ(*parse_order("hnd"), layout::InnerShape::kHnd);
-  EXPECT_THAT(parse_order("utp"), EndsWith(3, "'utp' is not known yet"));
-  EXPECT_THAT(parse_order("upp"), EndsWith(3, "'upp' is not known yet"));
-  EXPECT_THAT(parse_order("NHD"), EndsWith(2, "'NHD' is not nhd or hnd"));
+  EXPECT_EQ(*parse_order("nhd"), layout::kNhd);
+  EXPECT_EQ(*parse_order("hnd"), layout::kHnd);
+  EXPECT_EQ(*parse_order("utp"), layout::kUniversalTp);
+  EXPECT_EQ(*parse_order("upp"), layout::kUniversalPp);
+  EXPECT_THAT(parse_order("NHD"), EndsWith(2, "'NHD' is not nhd, hnd, utp or upp"));
+  EXPECT_EQ(*parse_inner_shape("nhd"), layout::InnerShape::kNhd);
+  EXPECT_EQ(*parse_inner_shape("hnd"), layout::InnerShape::kHnd);
+  EXPECT_THAT(parse_inner_shape("utp"), EndsWith(2, "'utp' is not nhd or hnd"));
 }
 
 TEST(ParseIds, ReadsIdsAndInclusiveRangesInTheOrderGiven) {

@@ -47,7 +47,8 @@ void add_plan(CLI::App& command, PlanOptions& options) {
   command.description(
       "Says how blocks would move between two layouts, without moving any.\n"
       "A layout is FILE or FILE:LAYOUT_ID of a message, or geometry:NAME[,KEY=VALUE...] with the "
-      "keys blocks (64), layout (fc, ls, ls2), order (nhd, hnd), page and dtype (2).");
+      "keys blocks (64), layout (fc, ls, ls2), order (nhd, hnd, utp, upp), page, tp and pp (0/1: "
+      "which rank of how many) and dtype (2).");
   command.add_option("--from", options.from, "The source's layout")->required();
   command.add_option("--to", options.to, "The destination's layout")->required();
   command.add_option("--blocks", options.blocks, "Ids, SOURCE:DESTINATION, as 4,9,2:0-2")
@@ -55,6 +56,8 @@ void add_plan(CLI::App& command, PlanOptions& options) {
   command.add_option("--layers", options.layers, "Layers FIRST:END, half open; all");
   command.add_option("--assume", options.assume,
                      "What you know of the messages' layouts: order=nhd|hnd,heads=N");
+  command.add_flag("--partial", options.partial,
+                   "Move what both sides hold, where the source does not cover the destination");
   command.add_flag("--list", options.list,
                    "Print the runs: source region and offset, destination region and offset, "
                    "bytes, count, source and destination stride");

@@ -47,6 +47,7 @@ struct PlanOptions {
   std::string blocks{};
   std::optional<std::string> layers{};
   std::optional<std::string> assume{};
+  bool partial{false};
   bool list{false};
   bool json{false};
 };

@@ -17,6 +17,8 @@ struct Geometry {
   std::uint64_t heads{0};      ///< KV heads; an MLA latent is one
   std::uint64_t head_dim{0};
   std::uint64_t page_size{0};
+
+  friend bool operator==(const Geometry&, const Geometry&) = default;
 };
 
 /// All that are known, the default first.

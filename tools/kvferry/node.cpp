@@ -36,6 +36,18 @@ Outcome<GeometrySpec> spec_of(const NodeOptions& options) {
   return spec;
 }
 
+/// The config of a layout that a worker can own so far: the whole model in NHD or HND.
+Outcome<layout::LayoutConfig> config_of(const GeometrySpec& spec) {
+  KVFERRY_ASSIGN_OR_RETURN(const layout::PackedLayout packed, spec.packed());
+  if (spec.order != layout::kNhd && spec.order != layout::kHnd) {
+    return invalid("order: universal orders are known to plan only, so far");
+  }
+  layout::LayoutConfig config{packed.config};
+  config.inner_shape =
+      spec.order == layout::kHnd ? layout::InnerShape::kHnd : layout::InnerShape::kNhd;
+  return config;
+}
+
 Outcome<WorkerId> worker_id_of(const NodeOptions& options) {
   if (!options.id.has_value()) {
     return WorkerId{XXH3_64bits(options.name.data(), options.name.size())};
@@ -83,9 +95,10 @@ Outcome<Node> Node::create(const NodeOptions& options, std::uint64_t num_blocks)
   }
   KVFERRY_ASSIGN_OR_RETURN(node.seed_, parse_number("seed", options.seed));
   KVFERRY_ASSIGN_OR_RETURN(const WorkerId id, worker_id_of(options));
+  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig config, config_of(spec));
   KVFERRY_ASSIGN_OR_RETURN(
       node.layout_,
-      transfer::PhysicalLayoutBuilder(spec.config(), spec.arrangement).allocate_system().build());
+      transfer::PhysicalLayoutBuilder(config, spec.arrangement).allocate_system().build());
   KVFERRY_RETURN_IF_ERROR(fill_layout(*node.layout_, options.fill, node.seed_));
   KVFERRY_ASSIGN_OR_RETURN(
       std::shared_ptr<agent::Agent> agent,

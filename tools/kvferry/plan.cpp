@@ -168,8 +168,9 @@ Outcome<int> answer(const PlanOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(
       const std::vector<BlockId> destination_ids,
       expand_ids(question.blocks.destination, blocks_of(destination), "destination"));
-  KVFERRY_ASSIGN_OR_RETURN(
-      auto shape, plan::PlanTemplate::create(source, destination, {.layers = question.layers}));
+  KVFERRY_ASSIGN_OR_RETURN(auto shape, plan::PlanTemplate::create(source, destination,
+                                                                  {.layers = question.layers,
+                                                                   .partial = options.partial}));
   KVFERRY_ASSIGN_OR_RETURN(
       const plan::CopyPlan plan,
       plan::CopyPlan::create(std::move(shape),

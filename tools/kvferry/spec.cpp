@@ -99,31 +99,36 @@ Outcome<layout::LayoutView> view_of_file(const FileSpec& spec, const Assumption&
 }
 
 Outcome<layout::LayoutView> view_of_geometry(const GeometrySpec& spec) {
-  const layout::LayoutConfig config = spec.config();
+  KVFERRY_ASSIGN_OR_RETURN(const layout::PackedLayout packed, spec.packed());
   KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> sizes,
-                           layout::required_regions(config, spec.arrangement));
+                           layout::required_regions(packed.config, packed.arrangement));
   std::vector<Region> regions;
   regions.reserve(sizes.size());
   for (const std::uint64_t size : sizes) {
     regions.push_back(Region{0, size});  // no memory: only offsets count
   }
-  KVFERRY_ASSIGN_OR_RETURN(const layout::Layout made,
-                           layout::Layout::create(config, spec.arrangement, regions));
-  KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView view, layout::view_of(made));
+  KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView view,
+                           layout::packed_view(packed, std::move(regions)));
   return view;
 }
 
 }  // namespace
 
-layout::LayoutConfig GeometrySpec::config() const {
-  return layout::LayoutConfig{.num_blocks = blocks,
-                              .num_layers = geometry.layers,
-                              .outer_dim = geometry.outer_dim,
-                              .page_size = page_size,
-                              .inner_dim = geometry.heads * geometry.head_dim,
-                              .dtype_width_bytes = dtype_width_bytes,
-                              .inner_shape = order,
-                              .num_heads = geometry.heads};
+Outcome<layout::PackedLayout> GeometrySpec::packed() const {
+  layout::PackedLayout packed;
+  KVFERRY_ASSIGN_OR_RETURN(packed.layers, layout::layers_of(pp, geometry.layers));
+  // A latent (MLA) is one head, which every rank holds.
+  KVFERRY_ASSIGN_OR_RETURN(packed.heads, layout::heads_of(tp, geometry.heads));
+  packed.arrangement = arrangement;
+  packed.order = order;
+  packed.config = {.num_blocks = blocks,
+                   .num_layers = packed.layers.extent,
+                   .outer_dim = geometry.outer_dim,
+                   .page_size = page_size,
+                   .inner_dim = packed.heads.extent * geometry.head_dim,
+                   .dtype_width_bytes = dtype_width_bytes,
+                   .num_heads = packed.heads.extent};
+  return packed;
 }
 
 Outcome<layout::Arrangement> parse_arrangement(std::string_view text) {
@@ -165,12 +170,13 @@ Outcome<GeometrySpec> with_key(GeometrySpec spec, std::string_view key, std::str
     KVFERRY_ASSIGN_OR_RETURN(spec.page_size, parse_number(key, value));
   } else if (key == "dtype") {
     KVFERRY_ASSIGN_OR_RETURN(spec.dtype_width_bytes, parse_number(key, value));
-  } else if (key == "tp" || key == "pp") {
-    return invalid("geometry: " + quoted(key) +
-                   " is not known yet, only blocks, layout, order, "
-                   "page and dtype");
+  } else if (key == "tp") {
+    KVFERRY_ASSIGN_OR_RETURN(spec.tp, parse_rank(key, value));
+  } else if (key == "pp") {
+    KVFERRY_ASSIGN_OR_RETURN(spec.pp, parse_rank(key, value));
   } else {
-    return usage("geometry: " + quoted(key) + " is not blocks, layout, order, page or dtype");
+    return usage("geometry: " + quoted(key) +
+                 " is not blocks, layout, order, page, tp, pp or dtype");
   }
   return spec;
 }

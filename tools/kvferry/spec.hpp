@@ -22,11 +22,18 @@ struct GeometrySpec {
   Geometry geometry{};
   std::uint64_t blocks{64};
   layout::Arrangement arrangement{layout::Arrangement::kFullyContiguous};
-  layout::InnerShape order{layout::InnerShape::kNhd};
+  layout::BlockAxes order{layout::kNhd};
   std::uint64_t page_size{0};
   std::uint64_t dtype_width_bytes{2};
+  layout::Rank tp{};
+  layout::Rank pp{};
 
-  [[nodiscard]] layout::LayoutConfig config() const;
+  /// The layout that is meant; without memory.
+  ///
+  /// Errors: invalid for ranks that cannot be.
+  [[nodiscard]] Outcome<layout::PackedLayout> packed() const;
+
+  friend bool operator==(const GeometrySpec&, const GeometrySpec&) = default;
 };
 
 /// `FILE` or `FILE:LAYOUT_ID`: a layout of a message of format A.

@@ -99,17 +99,39 @@ Outcome<Duration> parse_duration(std::string_view field, std::string_view text) 
   return unit->length * static_cast<Duration::rep>(number);
 }
 
-Outcome<layout::InnerShape> parse_order(std::string_view text) {
+Outcome<layout::InnerShape> parse_inner_shape(std::string_view text) {
   if (text == "nhd") {
     return layout::InnerShape::kNhd;
   }
   if (text == "hnd") {
     return layout::InnerShape::kHnd;
   }
-  if (text == "utp" || text == "upp") {
-    return invalid("order: " + quoted(text) + " is not known yet, only nhd and hnd");
-  }
   return usage("order: " + quoted(text) + " is not nhd or hnd");
+}
+
+Outcome<layout::BlockAxes> parse_order(std::string_view text) {
+  constexpr std::array<std::pair<std::string_view, layout::BlockAxes>, 4> kOrders{
+      {{"nhd", layout::kNhd},
+       {"hnd", layout::kHnd},
+       {"utp", layout::kUniversalTp},
+       {"upp", layout::kUniversalPp}}};
+  for (const auto& [name, order] : kOrders) {
+    if (text == name) {
+      return order;
+    }
+  }
+  return usage("order: " + quoted(text) + " is not nhd, hnd, utp or upp");
+}
+
+Outcome<layout::Rank> parse_rank(std::string_view field, std::string_view text) {
+  const std::vector<std::string_view> pieces = split(text, '/');
+  if (pieces.size() != 2) {
+    return usage(std::string{field} + ": " + quoted(text) + " is not RANK/RANKS, such as 0/2");
+  }
+  layout::Rank rank;
+  KVFERRY_ASSIGN_OR_RETURN(rank.rank, parse_number(field, pieces[0]));
+  KVFERRY_ASSIGN_OR_RETURN(rank.ranks, parse_number(field, pieces[1]));
+  return rank;
 }
 
 Outcome<IdList> parse_ids(std::string_view text) {
@@ -208,7 +230,7 @@ Outcome<Assumption> parse_assumption(std::string_view text) {
       if (assumption.order) {
         return twice(key);
       }
-      KVFERRY_ASSIGN_OR_RETURN(assumption.order, parse_order(value));
+      KVFERRY_ASSIGN_OR_RETURN(assumption.order, parse_inner_shape(value));
     } else if (key == "heads") {
       if (assumption.heads) {
         return twice(key);

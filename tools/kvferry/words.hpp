@@ -12,6 +12,7 @@
 #include "kvferry/base/clock.hpp"
 #include "kvferry/base/ids.hpp"
 #include "kvferry/layout/config.hpp"
+#include "kvferry/layout/packed.hpp"
 #include "kvferry/plan/plan.hpp"
 #include "outcome.hpp"
 
@@ -32,8 +33,18 @@ namespace kvferry::tool {
 
 /// "nhd" or "hnd".
 ///
-/// Errors: usage; invalid for an order that is documented but not there yet.
-[[nodiscard]] Outcome<layout::InnerShape> parse_order(std::string_view text);
+/// Errors: usage.
+[[nodiscard]] Outcome<layout::InnerShape> parse_inner_shape(std::string_view text);
+
+/// "nhd", "hnd", "utp" or "upp".
+///
+/// Errors: usage.
+[[nodiscard]] Outcome<layout::BlockAxes> parse_order(std::string_view text);
+
+/// `R/N`: which rank of how many.
+///
+/// Errors: usage; invalid for more than 64 bits.
+[[nodiscard]] Outcome<layout::Rank> parse_rank(std::string_view field, std::string_view text);
 
 /// Inclusive.
 struct IdRange {

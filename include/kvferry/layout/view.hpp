@@ -26,9 +26,10 @@ inline constexpr std::size_t kAxisCount = 6;
 /// One axis of a view: how many, how far apart, and which part of the whole model they are.
 struct AxisSpan {
   std::uint64_t extent{1};
-  std::uint64_t stride_bytes{0};  ///< between neighbours in a region; 0 on the region axis
+  std::uint64_t stride_bytes{0};  ///< between neighbours in a region; 0 where each has its own
   std::uint64_t origin{0};        ///< place of the first one in the whole model
   std::uint64_t whole{1};         ///< how many the whole model has
+  std::uint32_t region_step{0};   ///< regions between neighbours; 0 where they lie in one
 
   friend constexpr bool operator==(const AxisSpan&, const AxisSpan&) = default;
 };
@@ -56,8 +57,9 @@ struct Location {
 };
 
 /// Regions, and for each labelled axis an extent and a byte stride: every layout is one of these,
-/// and planning knows nothing else. The elements of one head are contiguous. One axis may be the
-/// one along which memory is cut into regions.
+/// and planning knows nothing else. The elements of one head are contiguous. Along the other axes
+/// memory may be cut into regions: then neighbours on the axis are `region_step` regions apart, as
+/// with a tensor for K and another for V of each layer.
 ///
 /// A view is opaque when token, head and element are not told apart: then they are one piece of
 /// page_size x inner_dim elements with a packing's name, and move only whole and only between
@@ -70,7 +72,7 @@ class LayoutView {
   struct Parts {
     std::vector<Region> regions;
     std::array<AxisSpan, kAxisCount> axes{};  ///< in the order of Axis
-    std::optional<Axis> region_axis{};        ///< index on it = index of the region
+    std::uint32_t first_region{0};            ///< of the first element
     std::uint64_t offset_bytes{0};            ///< of the first element, in every region
     std::uint64_t element_bytes{0};
     std::uint64_t page_size{0};  ///< tokens in a block
@@ -81,16 +83,16 @@ class LayoutView {
   };
 
   /// Errors: kInvalidArgument naming the axis whose extent is zero, whose stride makes two places
-  ///         overlap, that leaves its region or the model, or that cannot be the region axis;
-  ///         a page_size or inner_dim that contradicts the axes; a region that ends past the last
-  ///         address.
+  ///         overlap, that leaves its region or the model, or has both a stride and a step over
+  ///         regions; regions that no axis reaches, as those in front of the first; a page_size or
+  ///         inner_dim that contradicts the axes; a region that ends past the last address.
   [[nodiscard]] static Result<LayoutView> create(Parts parts);
 
   [[nodiscard]] const AxisSpan& axis(Axis axis) const noexcept {
     return parts_.axes[static_cast<std::size_t>(axis)];
   }
   [[nodiscard]] std::span<const Region> regions() const noexcept { return parts_.regions; }
-  [[nodiscard]] std::optional<Axis> region_axis() const noexcept { return parts_.region_axis; }
+  [[nodiscard]] std::uint32_t first_region() const noexcept { return parts_.first_region; }
   [[nodiscard]] std::uint64_t offset_bytes() const noexcept { return parts_.offset_bytes; }
   [[nodiscard]] std::uint64_t element_bytes() const noexcept { return parts_.element_bytes; }
   [[nodiscard]] std::uint64_t page_size() const noexcept { return parts_.page_size; }
@@ -101,7 +103,7 @@ class LayoutView {
   /// Where the element at `place` (every index below its extent) begins.
   [[nodiscard]] Location locate(const Place& place) const noexcept;
 
-  /// The `count` places from `first` on one axis, as a view of the same memory that knows which
+  /// The `count` places from `first` on one axis, as a view of the same regions that knows which
   /// part of the model it is.
   ///
   /// Errors: kInvalidArgument when the range is empty or leaves the axis, or cuts the elements.

@@ -52,7 +52,7 @@ struct BlockPairs {
 
 namespace detail {
 
-/// One loop of a nest: how often, and how far each side goes on. A region step goes on to the next
+/// One loop of a nest: how often, and how far each side goes on. A region step goes on to another
 /// region of the side's list instead.
 struct Loop {
   layout::Axis axis{layout::Axis::kBlock};  ///< the outermost of those it stands for
@@ -132,8 +132,6 @@ class PlanTemplate {
 
   layout::LayoutView source_;  ///< cut to what both sides hold
   layout::LayoutView destination_;
-  std::uint32_t first_source_region_{0};  ///< index in the list of the view before the cut
-  std::uint32_t first_destination_region_{0};
   layout::Compatibility compatibility_;
   double coverage_{1.0};
   bool empty_{false};  ///< nothing to move, whatever the blocks

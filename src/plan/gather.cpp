@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kvferry/plan/gather.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+#include <tuple>
+
+#include "kvferry/base/try.hpp"
+#include "plan/ranges.hpp"
+
+namespace kvferry::plan {
+namespace {
+
+using detail::Box;
+using detail::held_box;
+using detail::kPartAxes;
+using detail::Range;
+using layout::Axis;
+using layout::LayoutView;
+
+/// More ranks than any peer group has; the work grows with the cells that their parts make.
+constexpr std::size_t kMostSources = 256;
+
+/// What one source gives of some units of the block lists; a unit is whole blocks on both sides.
+struct Share {
+  std::size_t source{0};
+  Range units{};
+  Box box{};
+};
+
+std::string named(std::size_t source) { return "source " + std::to_string(source) + ": "; }
+
+/// The sides as they are planned: all told apart, or all opaque.
+struct Sides {
+  std::vector<LayoutView> sources;
+  LayoutView destination;
+};
+
+Result<Sides> sides_of(std::span<const LayoutView> sources, const LayoutView& destination) {
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const layout::Compatibility verdict = compatible(sources[i], destination);
+    if (verdict.verdict == layout::Verdict::kImpossible) {
+      return Error{ErrorCode::kIncompatible,
+                   (sources.size() == 1 ? std::string{} : named(i)) + verdict.summary()};
+    }
+  }
+  Sides sides{{sources.begin(), sources.end()}, destination};
+  if (!destination.is_opaque() && std::ranges::none_of(sources, &LayoutView::is_opaque)) {
+    return sides;
+  }
+  sides.destination = *destination.collapsed();  // Compatible with an opaque one, or one itself.
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    std::optional<LayoutView> packed = sources[i].collapsed();
+    if (!packed || packed->packing() != sides.destination.packing()) {
+      return Error{ErrorCode::kIncompatible,
+                   named(i) +
+                       "its heads are told apart, those of another source are not: say what "
+                       "you know of that (order and number of heads)"};
+    }
+    sides.sources[i] = *std::move(packed);
+  }
+  return sides;
+}
+
+/// The places on one axis where what the sources hold begins or ends, inside of what is wanted.
+std::vector<std::uint64_t> cuts(const std::vector<Box>& held, const Box& wanted, std::size_t axis) {
+  std::vector<std::uint64_t> places{wanted[axis].first, wanted[axis].end};
+  for (const Box& box : held) {
+    const Range both = detail::shared(box[axis], wanted[axis]);
+    if (!both.empty()) {
+      places.push_back(both.first);
+      places.push_back(both.end);
+    }
+  }
+  std::ranges::sort(places);
+  const auto [first, last] = std::ranges::unique(places);
+  places.erase(first, last);
+  return places;
+}
+
+/// What is wanted, in cells each of which a source holds whole or not at all; layer by layer.
+std::vector<Box> cells_of(const std::vector<Box>& held, const Box& wanted) {
+  std::vector<Box> cells{Box{}};
+  for (std::size_t axis = 0; axis < kPartAxes.size(); ++axis) {
+    const std::vector<std::uint64_t> places = cuts(held, wanted, axis);
+    std::vector<Box> finer;
+    for (Box cell : cells) {
+      for (std::size_t i = 1; i < places.size(); ++i) {
+        cell[axis] = {places[i - 1], places[i]};
+        finer.push_back(cell);
+      }
+    }
+    cells = std::move(finer);
+  }
+  return cells;
+}
+
+bool holds(const Box& box, const Box& cell) { return std::ranges::equal(box, cell, &Range::holds); }
+
+std::uint64_t volume(const Box& box) { return box[0].count() * box[1].count() * box[2].count(); }
+
+/// Names the first axis on which nobody holds what the cell wants; the last, when each of its
+/// ranges is held by somebody, but not all by one.
+Error uncovered(const std::vector<Box>& held, const Box& cell, const Box& wanted) {
+  std::size_t which{0};
+  while (which + 1 < kPartAxes.size() &&
+         std::ranges::any_of(held, [&](const Box& box) { return box[which].holds(cell[which]); })) {
+    ++which;
+  }
+  return detail::not_covered(
+      held.size() == 1 ? "the source does not cover" : "the sources do not cover", kPartAxes[which],
+      cell[which], wanted[which]);
+}
+
+/// Gives each cell to the sources that hold it, in equal numbers of units, the larger number to
+/// those that give least so far.
+class Sharing {
+ public:
+  Sharing(const std::vector<Box>& held, std::uint64_t units)
+      : held_{held}, units_{units}, given_(held.size(), 0) {}
+
+  /// Whether anybody holds `cell`.
+  bool add(const Box& cell) {
+    std::vector<std::size_t> holders;
+    for (std::size_t i = 0; i < held_.size(); ++i) {
+      if (holds(held_[i], cell)) {
+        holders.push_back(i);
+      }
+    }
+    std::ranges::stable_sort(holders, {}, [this](std::size_t i) { return given_[i]; });
+    const std::uint64_t count = holders.size();
+    std::uint64_t first{0};
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const std::uint64_t take = units_ / count + (i < units_ % count ? 1 : 0);
+      if (take != 0) {
+        given_[holders[i]] += take * volume(cell);
+        shares_.push_back({holders[i], {first, first + take}, cell});
+        first += take;
+      }
+    }
+    return !holders.empty();
+  }
+
+  std::vector<Share> take() && { return std::move(shares_); }
+
+ private:
+  const std::vector<Box>& held_;
+  std::uint64_t units_;
+  std::vector<std::uint64_t> given_;  ///< by each source: units x places
+  std::vector<Share> shares_;
+};
+
+/// Puts shares of one source and of the same units together that are neighbours on `axis`.
+void join(std::vector<Share>& shares, std::size_t axis) {
+  const auto others = [axis](const Share& share) {
+    Box rest{share.box};
+    rest[axis] = {};
+    std::array<std::uint64_t, 2 * kPartAxes.size()> numbers{};
+    for (std::size_t i = 0; i < rest.size(); ++i) {
+      numbers[2 * i] = rest[i].first;
+      numbers[2 * i + 1] = rest[i].end;
+    }
+    return std::tuple{share.source, share.units.first, share.units.end, numbers};
+  };
+  std::ranges::sort(shares, {}, [&](const Share& share) {
+    return std::tuple{others(share), share.box[axis].first};
+  });
+  std::vector<Share> joined;
+  for (const Share& share : shares) {
+    if (!joined.empty() && others(joined.back()) == others(share) &&
+        joined.back().box[axis].end == share.box[axis].first) {
+      joined.back().box[axis].end = share.box[axis].end;
+    } else {
+      joined.push_back(share);
+    }
+  }
+  shares = std::move(joined);
+}
+
+/// The blocks of `units`, of which there are `total`.
+std::span<const BlockId> blocks_of(std::span<const BlockId> ids, const Range& units,
+                                   std::uint64_t total) {
+  const std::size_t each = ids.size() / total;
+  return ids.subspan(units.first * each, units.count() * each);
+}
+
+/// How many pieces of whole blocks on both sides the lists have.
+std::uint64_t units_of(const BlockPairs& blocks, const LayoutView& source,
+                       const LayoutView& destination) {
+  const std::uint64_t from = source.axis(Axis::kToken).extent;
+  const std::uint64_t to = destination.axis(Axis::kToken).extent;
+  return blocks.destination.size() / (std::lcm(from, to) / to);
+}
+
+}  // namespace
+
+Result<Gather> Gather::create(std::span<const LayoutView> sources, const LayoutView& destination,
+                              const BlockPairs& blocks, const TemplateOptions& options) {
+  if (sources.empty() || sources.size() > kMostSources) {
+    return Error{ErrorCode::kInvalidArgument, "sources: " + std::to_string(sources.size()) +
+                                                  ", from 1 to " + std::to_string(kMostSources)};
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const Sides sides, sides_of(sources, destination));
+  for (std::size_t i = 0; i < sides.sources.size(); ++i) {
+    const auto checked = detail::check_pairs(blocks, sides.sources[i], sides.destination);
+    if (!checked) {
+      return sources.size() == 1
+                 ? checked.error()
+                 : Error{checked.error()}.with_context("source " + std::to_string(i));
+    }
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const Box wanted, detail::wanted_box(sides.destination, options.layers));
+  std::vector<Box> held;
+  std::ranges::transform(sides.sources, std::back_inserter(held), held_box);
+  const std::uint64_t units = units_of(blocks, sides.sources.front(), sides.destination);
+  Sharing sharing{held, units};
+  Gather gather;
+  gather.destination_blocks_ = blocks.destination.size();
+  std::uint64_t covered{0};
+  for (const Box& cell : cells_of(held, wanted)) {
+    if (sharing.add(cell)) {
+      covered += volume(cell);
+    } else if (!options.partial) {
+      return uncovered(held, cell, wanted);
+    }
+  }
+  if (volume(wanted) != 0) {
+    gather.coverage_ = static_cast<double>(covered) / static_cast<double>(volume(wanted));
+  }
+  std::vector<Share> shares = std::move(sharing).take();
+  for (std::size_t axis = kPartAxes.size(); axis-- > 0;) {
+    join(shares, axis);
+  }
+  for (const Share& share : shares) {
+    KVFERRY_ASSIGN_OR_RETURN(const LayoutView part, detail::cut(sides.destination, share.box));
+    KVFERRY_ASSIGN_OR_RETURN(auto shape, PlanTemplate::create(sides.sources[share.source], part));
+    KVFERRY_ASSIGN_OR_RETURN(
+        CopyPlan plan,
+        CopyPlan::create(std::move(shape), {blocks_of(blocks.source, share.units, units),
+                                            blocks_of(blocks.destination, share.units, units)}));
+    gather.parts_.push_back({share.source, std::move(plan)});
+  }
+  return gather;
+}
+
+PlanSummary Gather::summary() const {
+  PlanSummary sum;
+  sum.coverage = coverage_;
+  for (const GatherPart& part : parts_) {
+    const PlanSummary one = part.plan.summary();
+    sum.bytes_useful += one.bytes_useful;
+    sum.bytes_moved += one.bytes_moved;
+    sum.runs_before += one.runs_before;
+    sum.runs += one.runs;
+    sum.smallest_run =
+        sum.smallest_run == 0 ? one.smallest_run : std::min(sum.smallest_run, one.smallest_run);
+    sum.largest_run = std::max(sum.largest_run, one.largest_run);
+  }
+  sum.block_pairs = sum.bytes_moved == 0 ? 0 : destination_blocks_;
+  return sum;
+}
+
+}  // namespace kvferry::plan
