@@ -81,6 +81,9 @@ std::vector<std::uint64_t> cuts(const std::vector<Box>& held, const Box& wanted,
 
 /// What is wanted, in cells each of which a source holds whole or not at all; layer by layer.
 std::vector<Box> cells_of(const std::vector<Box>& held, const Box& wanted) {
+  if (detail::is_empty(wanted)) {
+    return {};
+  }
   std::vector<Box> cells{Box{}};
   for (std::size_t axis = 0; axis < kPartAxes.size(); ++axis) {
     const std::vector<std::uint64_t> places = cuts(held, wanted, axis);

@@ -98,7 +98,11 @@ class Plan(unittest.TestCase):
     def test_values_that_cannot_be_are_named_with_their_bound(self):
         for source, blocks, more, message in (
                 ("geometry:gpt-2", "0:0", (), "'gpt-2' is none of llama-3.1-8b"),
-                (LLAMA + ",tp=0/2", "0:0", (), "'tp' is not known yet"),
+                (LLAMA + ",tp=0/2", "0:0", (),
+                 "the source does not cover heads 4:8 of the destination's 0:8"),
+                (LLAMA + ",tp=0/12", "0:0", (), "tp 0/12: 12 ranks are more than the 8 heads"),
+                (LLAMA + ",pp=2/2", "0:0", (), "pp 2/2: the first of the two is a rank below 2"),
+                (LLAMA + ",layout=ls,order=utp", "0:0", (), "needs one region"),
                 (LLAMA + ",dtype=3", "0:0", (), "dtype_width_bytes: 3 is not 1, 2, 4 or 8"),
                 (LLAMA + ",dtype=4", "0:0", (), "dtype_width_bytes 4 against 2"),
                 (LLAMA, "64:0", (), "source block 64 of 64"),
@@ -112,6 +116,45 @@ class Plan(unittest.TestCase):
                 (VECTORS / "README.md", "0:0", (), "README.md: ")):
             with self.subTest(message):
                 self.ends(plan(source, LLAMA, blocks, *more), 3, message)
+
+    def test_several_sources_are_named_in_the_list_and_give_each_byte_once(self):
+        ranks = [f"geometry:qwen3-235b-a22b,tp={rank}/8" for rank in range(8)]
+        words = [word for rank in ranks for word in ("--from", rank)]
+        target = ("--to", "geometry:qwen3-235b-a22b,tp=1/4,order=hnd", "--blocks", "0-7:0-7")
+        done = run("plan", *words, *target, "--json", "--list")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        document = json.loads(done.stdout)
+        # One of four heads: on two of eight ranks, which share the blocks.
+        self.assertEqual(document["bytes_moved"], 8 * 94 * 2 * 16 * 128 * 2)
+        self.assertEqual(document["coverage"], 1.0)
+        self.assertEqual({run[0] for run in document["runs_list"]}, {2, 3})
+        done = run("plan", *words[:4], *target)
+        self.ends(done, 3, "the sources do not cover heads 1:2 of the destination's 1:2")
+        done = run("plan", *words[:4], *target, "--partial", "--json")
+        self.assertEqual((done.returncode, json.loads(done.stdout)["coverage"]), (0, 0.0))
+
+    def test_diff_says_whether_and_why(self):
+        for left, right, code, verdict, field in (
+                (LLAMA, LLAMA, 0, "identical", None),
+                (MESSAGE, LLAMA, 0, "copyable", None),
+                (MESSAGE, LLAMA + ",order=hnd", 1, "impossible", "inner_shape"),
+                (LLAMA, LLAMA + ",layout=ls", 0, "copyable", None),
+                (LLAMA, LLAMA + ",order=hnd,tp=1/2", 0, "needs reordering", "inner_shape"),
+                (LLAMA + ",order=hnd", LLAMA + ",order=utp", 0, "copyable", None),
+                (LLAMA, "geometry:llama-3.3-70b", 1, "impossible", "num_layers"),
+                (LLAMA, LLAMA + ",dtype=1", 1, "impossible", "dtype_width_bytes")):
+            with self.subTest(f"{left} {right}"):
+                done = run("diff", left, right, "--json")
+                document = json.loads(done.stdout)
+                self.assertEqual((done.returncode, document["verdict"]), (code, verdict))
+                fields = [reason["field"] for reason in document["reasons"]]
+                self.assertEqual(fields[:1], [field] if field else [])
+                text = run("diff", left, right)
+                self.assertEqual(text.returncode, code)
+                self.assertIn(verdict, text.stdout)
+        self.ends(run("diff", LLAMA), 2, "RIGHT")
+        self.ends(run("diff", LLAMA, "missing.a"), 4, "missing.a")
+        self.ends(run("diff", LLAMA, "geometry:nobody"), 3, "'nobody' is none of")
 
     def test_huge_numbers_are_refused_at_once(self):
         huge = LLAMA + ",blocks=1000000000000"

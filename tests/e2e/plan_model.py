@@ -15,6 +15,7 @@ Exit: 0 all equal, 1 not.
 """
 
 import argparse
+import itertools
 import json
 import math
 import random
@@ -111,6 +112,10 @@ class Pair:
     destination_ids: tuple
     layers: tuple  # half open
     partial: bool = False
+    others: tuple = ()  # more sources, with the same blocks
+
+    def sources(self):
+        return (self.source, *self.others)
 
     def is_refused(self):
         """Whether the source holds too little, and no part will do."""
@@ -125,32 +130,36 @@ class Pair:
             range(first_head, first_head + heads),
         )
 
-    def both(self):
-        """What of that the source holds."""
+    def both(self, source):
+        """What of that a source holds."""
         layers, heads = self.wanted()
-        first_layer, has_layers = self.source.layers()
-        first_head, has_heads = self.source.heads()
+        first_layer, has_layers = source.layers()
+        first_head, has_heads = source.heads()
         return (
             [layer for layer in layers if first_layer <= layer < first_layer + has_layers],
             [head for head in heads if first_head <= head < first_head + has_heads],
         )
 
     def coverage(self):
-        (layers, heads), (has_layers, has_heads) = self.wanted(), self.both()
+        layers, heads = self.wanted()
         if not layers:
             return 1.0
-        return len(has_layers) / len(layers) * len(has_heads) / len(heads)
+        held = set()
+        for source in self.sources():
+            held.update(itertools.product(*self.both(source)))
+        return len(held) / (len(layers) * len(heads))
 
-    def rows(self):
+    def rows(self, source=None):
         """(group, destination region, offset, source region, offset, bytes) of each head row."""
-        _, outers, _, head_dim, _ = GEOMETRIES[self.source.geometry]
-        layers, heads = self.both()
-        from_layer, to_layer = self.source.layers()[0], self.destination.layers()[0]
-        from_head, to_head = self.source.heads()[0], self.destination.heads()[0]
-        row = head_dim * self.source.dtype
+        source = source or self.source
+        _, outers, _, head_dim, _ = GEOMETRIES[source.geometry]
+        layers, heads = self.both(source)
+        from_layer, to_layer = source.layers()[0], self.destination.layers()[0]
+        from_head, to_head = source.heads()[0], self.destination.heads()[0]
+        row = head_dim * source.dtype
         for token in range(len(self.destination_ids) * self.destination.page):
             to_at, to_token = divmod(token, self.destination.page)
-            from_at, from_token = divmod(token, self.source.page)
+            from_at, from_token = divmod(token, source.page)
             to_block, from_block = self.destination_ids[to_at], self.source_ids[from_at]
             for layer in layers:
                 for outer in range(outers):
@@ -159,7 +168,7 @@ class Pair:
                         to = self.destination.address(
                             to_block, layer - to_layer, outer, to_token, head - to_head
                         )
-                        origin = self.source.address(
+                        origin = source.address(
                             from_block, layer - from_layer, outer, from_token, head - from_head
                         )
                         yield group, *to, *origin, row
@@ -263,7 +272,7 @@ def check_summary(pair, summary, runs, rows):
 
 def random_rank(rng, most, multiples_of=None):
     """A rank of up to `most` ranks, or of a few times as many heads."""
-    if rng.random() < 0.5:
+    if rng.random() < 0.6:
         return 0, 1
     ranks = rng.randrange(2, most + 1) if most > 1 else 1
     if multiples_of and rng.random() < 0.3:
@@ -329,8 +338,31 @@ def random_pair(rng):
         random_ids(rng, source.blocks, source_count, unique=False),
         random_ids(rng, destination.blocks, destination_count, unique=True),
         (first, first + count),
-        rng.random() < 0.7,
+        rng.random() < 0.5,
+        random_others(rng, source),
     )
+
+
+def random_others(rng, source):
+    """More sources with the same blocks: the other ranks of a group, or any parts."""
+    layers, _, heads, _, _ = GEOMETRIES[source.geometry]
+    others = []
+    if rng.random() < 0.5:
+        return ()
+    for _ in range(rng.randrange(1, 4)):
+        side = random_side(rng, source.geometry, source.dtype)
+        tp, pp = side.tp, side.pp
+        if rng.random() < 0.7:  # Another rank of the same group.
+            tp = (rng.randrange(source.tp[1]), source.tp[1])
+            pp = (rng.randrange(source.pp[1]), source.pp[1])
+        others.append(
+            Side(**{**side.__dict__, "page": source.page, "blocks": source.blocks + rng.randrange(3),
+                    "tp": tp, "pp": pp}))
+    if source.tp[1] > 1 and rng.random() < 0.6:  # All ranks of it.
+        others = [Side(**{**source.__dict__, "tp": (rank, source.tp[1])})
+                  for rank in range(source.tp[1]) if rank != source.tp[0]]
+    rng.shuffle(others)
+    return tuple(others)
 
 
 def text_of_ids(rng, ids):
@@ -346,7 +378,9 @@ def text_of_ids(rng, ids):
 
 def command_of(rng, tool, pair):
     ids = f"{text_of_ids(rng, pair.source_ids)}:{text_of_ids(rng, pair.destination_ids)}"
-    command = [tool, "plan", "--from", pair.source.spec(rng), "--to", pair.destination.spec(rng)]
+    command = [tool, "plan", "--to", pair.destination.spec(rng)]
+    for source in pair.sources():
+        command += ["--from", source.spec(rng)]
     command += ["--blocks", ids, "--list"]
     all_layers = (0, GEOMETRIES[pair.source.geometry][0])
     if pair.layers != all_layers or rng.random() < 0.5:
@@ -360,7 +394,7 @@ def check_pair(pair, command, as_json):
         command + (["--json"] if as_json else []), capture_output=True, text=True, timeout=60
     )
     if pair.is_refused():
-        if done.returncode != 3 or "does not cover" not in done.stderr:
+        if done.returncode != 3 or "not cover" not in done.stderr:
             raise ValueError(f"exit {done.returncode}, not refused: {done.stderr.strip()}")
         return
     if done.returncode != 0:
@@ -370,8 +404,11 @@ def check_pair(pair, command, as_json):
         runs = summary["runs_list"]
     else:
         runs = [[int(word) for word in line.split()] for line in done.stdout.splitlines()]
-    if any(len(run) != 8 for run in runs):
-        raise ValueError("a run line without 8 numbers")
+    if any(len(run) != (9 if pair.others else 8) for run in runs):
+        raise ValueError("a run line without its 8 numbers, or 9 with several sources")
+    if pair.others:
+        check_gather(pair, runs, summary if as_json else None)
+        return
     rows = list(pair.rows())
     expected = merged([row[1:] for row in rows])
     found = merged(expanded(runs, sum(row[-1] for row in rows)))
@@ -383,6 +420,39 @@ def check_pair(pair, command, as_json):
         )
     if as_json:
         check_summary(pair, summary, runs, rows)
+
+
+def check_gather(pair, runs, summary):
+    """Each row of the destination once, from any source that holds it."""
+    allowed = {}
+    for number, source in enumerate(pair.sources()):
+        for _, to_region, to_offset, region, offset, size in pair.rows(source):
+            allowed.setdefault((to_region, to_offset), set()).add((number, region, offset))
+    left = dict(allowed)
+    row = GEOMETRIES[pair.source.geometry][3] * pair.source.dtype
+    moved = 0
+    for source, *run in runs:
+        for piece in expanded([run], len(allowed) * row):
+            to_region, to_offset, region, offset, bytes_of_piece = piece
+            if bytes_of_piece % row:
+                raise ValueError(f"run {run}: not whole rows of {row} bytes")
+            for at in range(0, bytes_of_piece, row):
+                places = left.pop((to_region, to_offset + at), set())
+                if (source, region, offset + at) not in places:
+                    raise ValueError(f"run {run} of source {source}: written twice, or not so")
+            moved += bytes_of_piece
+    if left:
+        raise ValueError(f"{len(left)} rows are missing, such as {next(iter(left))}")
+    if summary is not None:
+        expected = {"ok": True, "bytes_useful": moved, "bytes_moved": moved,
+                    "runs": sum(run[6] for run in runs),
+                    "smallest_run": min((run[5] for run in runs), default=0),
+                    "largest_run": max((run[5] for run in runs), default=0)}
+        for field, value in expected.items():
+            if summary[field] != value:
+                raise ValueError(f"{field}: {summary[field]}, expected {value}")
+        if not math.isclose(summary["coverage"], pair.coverage()):
+            raise ValueError(f"coverage: {summary['coverage']}, expected {pair.coverage()}")
 
 
 def kinds_of(pair):
@@ -404,6 +474,13 @@ def kinds_of(pair):
         yield "refused, not covered"
     elif pair.coverage() < 1:
         yield "partial" if pair.coverage() else "nothing in common"
+    if pair.others:
+        yield "kind: several sources"
+        held = Counter()
+        for one in pair.sources():
+            held.update(itertools.product(*pair.both(one)))
+        if any(count > 1 for count in held.values()):
+            yield "replicated"
     for key in keys:
         if getattr(source, key) != getattr(destination, key):
             yield f"kind: {key}"

@@ -49,7 +49,10 @@ void add_plan(CLI::App& command, PlanOptions& options) {
       "A layout is FILE or FILE:LAYOUT_ID of a message, or geometry:NAME[,KEY=VALUE...] with the "
       "keys blocks (64), layout (fc, ls, ls2), order (nhd, hnd, utp, upp), page, tp and pp (0/1: "
       "which rank of how many) and dtype (2).");
-  command.add_option("--from", options.from, "The source's layout")->required();
+  command.add_option("--from", options.from, "The source's layout; again for each of several")
+      ->required()
+      ->take_all()
+      ->expected(1);
   command.add_option("--to", options.to, "The destination's layout")->required();
   command.add_option("--blocks", options.blocks, "Ids, SOURCE:DESTINATION, as 4,9,2:0-2")
       ->required();
@@ -58,13 +61,28 @@ void add_plan(CLI::App& command, PlanOptions& options) {
                      "What you know of the messages' layouts: order=nhd|hnd,heads=N");
   command.add_flag("--partial", options.partial,
                    "Move what both sides hold, where the source does not cover the destination");
-  command.add_flag("--list", options.list,
-                   "Print the runs: source region and offset, destination region and offset, "
-                   "bytes, count, source and destination stride");
+  command.add_flag(
+      "--list", options.list,
+      "Print the runs: source region and offset, destination region and offset, "
+      "bytes, count, source and destination stride; with several sources the number of "
+      "the source first");
   add_json(command, options.json);
   command.footer(
       "Example: kvferry plan --from geometry:llama-3.1-8b --to geometry:llama-3.1-8b,layout=ls "
       "--blocks 4,9,2:0-2");
+}
+
+void add_diff(CLI::App& command, DiffOptions& options) {
+  command.description(
+      "Says whether two layouts can move blocks to each other: identical, copyable, needs "
+      "reordering, or impossible (exit 1); with what differs, and what to do about it.");
+  command.add_option("LEFT", options.left, "FILE, FILE:LAYOUT_ID, or geometry:NAME,... as of plan")
+      ->required();
+  command.add_option("RIGHT", options.right, "The other one")->required();
+  command.add_option("--assume", options.assume,
+                     "What you know of the messages' layouts: order=nhd|hnd,heads=N");
+  add_json(command, options.json);
+  command.footer("Example: kvferry diff prefill.kvfy decode.kvfy");
 }
 
 void add_peers(CLI::App& command, PeersOptions& options) {
@@ -149,6 +167,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_command<EncodeOptions>(app, action, "encode", run_encode, add_encode);
   add_command<ValidateOptions>(app, action, "validate", run_validate, add_validate);
   add_command<PlanOptions>(app, action, "plan", run_plan, add_plan);
+  add_command<DiffOptions>(app, action, "diff", run_diff, add_diff);
   add_command<PeersOptions>(app, action, "peers", run_peers, add_peers);
   add_worker_commands(app, action);
   add_command<KeygenOptions>(app, action, "keygen", run_keygen, add_keygen);

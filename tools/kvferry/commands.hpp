@@ -42,7 +42,7 @@ int run_validate(const ValidateOptions& options);
 
 /// SPECs, ids and ranges as they were typed.
 struct PlanOptions {
-  std::string from{};
+  std::vector<std::string> from{};
   std::string to{};
   std::string blocks{};
   std::optional<std::string> layers{};
@@ -54,6 +54,16 @@ struct PlanOptions {
 
 /// Says how blocks would move, without moving any.
 int run_plan(const PlanOptions& options);
+
+struct DiffOptions {
+  std::string left{};
+  std::string right{};
+  std::optional<std::string> assume{};
+  bool json{false};
+};
+
+/// Says whether two layouts can move blocks to each other, and why not; 1 when they cannot.
+int run_diff(const DiffOptions& options);
 
 /// An empty exchange is the default one.
 struct PeersOptions {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kvferry/plan/plan.hpp"
+#include "kvferry/plan/gather.hpp"
 
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -23,7 +24,7 @@ constexpr std::string_view kRoute{"host copy"};
 
 /// What is asked for, once the words are understood.
 struct Question {
-  Spec source;
+  std::vector<Spec> sources;
   Spec destination;
   IdPairs blocks;
   plan::LayerRange layers;
@@ -32,14 +33,22 @@ struct Question {
 
 /// What there is to print.
 struct Answer {
-  layout::Compatibility compatibility;
+  std::vector<layout::Compatibility> compatibilities;  ///< of each source
   plan::PlanSummary summary;
   std::string assumed;
+
+  /// The worst of all.
+  [[nodiscard]] layout::Verdict verdict() const {
+    return std::ranges::max_element(compatibilities, {}, &layout::Compatibility::verdict)->verdict;
+  }
 };
 
 Outcome<Question> parse(const PlanOptions& options) {
   Question question;
-  KVFERRY_ASSIGN_OR_RETURN(question.source, parse_spec(options.from));
+  for (const std::string& from : options.from) {
+    KVFERRY_ASSIGN_OR_RETURN(Spec source, parse_spec(from));
+    question.sources.push_back(std::move(source));
+  }
   KVFERRY_ASSIGN_OR_RETURN(question.destination, parse_spec(options.to));
   KVFERRY_ASSIGN_OR_RETURN(question.blocks, parse_id_pairs(options.blocks));
   if (options.layers) {
@@ -47,36 +56,53 @@ Outcome<Question> parse(const PlanOptions& options) {
   }
   if (options.assume) {
     KVFERRY_ASSIGN_OR_RETURN(question.assumption, parse_assumption(*options.assume));
-    if (!std::holds_alternative<FileSpec>(question.source) &&
-        !std::holds_alternative<FileSpec>(question.destination)) {
+    const auto is_message = [](const Spec& spec) { return std::holds_alternative<FileSpec>(spec); };
+    if (std::ranges::none_of(question.sources, is_message) && !is_message(question.destination)) {
       return usage("assume: neither --from nor --to is a message");
     }
   }
   return question;
 }
 
-nlohmann::ordered_json json_of(const Answer& answer) {
-  const plan::PlanSummary& summary = answer.summary;
+nlohmann::ordered_json reasons_json(const layout::Compatibility& compatibility) {
   nlohmann::ordered_json reasons = nlohmann::ordered_json::array();
-  for (const layout::Reason& reason : answer.compatibility.reasons) {
+  for (const layout::Reason& reason : compatibility.reasons) {
     reasons.push_back({{"field", reason.field},
                        {"left", reason.left},
                        {"right", reason.right},
                        {"advice", reason.advice}});
   }
-  nlohmann::ordered_json document{
-      {"ok", answer.compatibility.verdict != layout::Verdict::kImpossible},
-      {"verdict", to_string(answer.compatibility.verdict)},
-      {"reasons", std::move(reasons)},
-      {"block_pairs", summary.block_pairs},
-      {"bytes_useful", summary.bytes_useful},
-      {"bytes_moved", summary.bytes_moved},
-      {"runs_before", summary.runs_before},
-      {"runs", summary.runs},
-      {"smallest_run", summary.smallest_run},
-      {"largest_run", summary.largest_run},
-      {"coverage", summary.coverage},
-      {"route", kRoute}};
+  return reasons;
+}
+
+std::string text_of(const layout::Reason& reason) {
+  return fmt::format("{} {} against {}: {}", reason.field, reason.left, reason.right,
+                     reason.advice);
+}
+
+nlohmann::ordered_json json_of(const Answer& answer) {
+  const plan::PlanSummary& summary = answer.summary;
+  nlohmann::ordered_json reasons = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < answer.compatibilities.size(); ++i) {
+    for (nlohmann::ordered_json& reason : reasons_json(answer.compatibilities[i])) {
+      if (answer.compatibilities.size() > 1) {
+        reason["source"] = i;
+      }
+      reasons.push_back(std::move(reason));
+    }
+  }
+  nlohmann::ordered_json document{{"ok", answer.verdict() != layout::Verdict::kImpossible},
+                                  {"verdict", to_string(answer.verdict())},
+                                  {"reasons", std::move(reasons)},
+                                  {"block_pairs", summary.block_pairs},
+                                  {"bytes_useful", summary.bytes_useful},
+                                  {"bytes_moved", summary.bytes_moved},
+                                  {"runs_before", summary.runs_before},
+                                  {"runs", summary.runs},
+                                  {"smallest_run", summary.smallest_run},
+                                  {"largest_run", summary.largest_run},
+                                  {"coverage", summary.coverage},
+                                  {"route", kRoute}};
   if (!answer.assumed.empty()) {
     document["assumed"] = answer.assumed;
   }
@@ -85,15 +111,18 @@ nlohmann::ordered_json json_of(const Answer& answer) {
 
 std::string text_of(const Answer& answer) {
   const plan::PlanSummary& summary = answer.summary;
-  std::string text = fmt::format("verdict      {}\n", to_string(answer.compatibility.verdict));
-  for (const layout::Reason& reason : answer.compatibility.reasons) {
-    text += fmt::format("reason       {} {} against {}: {}\n", reason.field, reason.left,
-                        reason.right, reason.advice);
+  std::string text = fmt::format("verdict      {}\n", to_string(answer.verdict()));
+  for (std::size_t i = 0; i < answer.compatibilities.size(); ++i) {
+    const std::string whose =
+        answer.compatibilities.size() > 1 ? fmt::format("source {}: ", i) : std::string{};
+    for (const layout::Reason& reason : answer.compatibilities[i].reasons) {
+      text += fmt::format("reason       {}{}\n", whose, text_of(reason));
+    }
   }
   if (!answer.assumed.empty()) {
     text += fmt::format("assumed      {}\n", answer.assumed);
   }
-  if (answer.compatibility.verdict == layout::Verdict::kImpossible) {
+  if (answer.verdict() == layout::Verdict::kImpossible) {
     return text;
   }
   text += fmt::format("block pairs  {}\n", summary.block_pairs);
@@ -115,75 +144,120 @@ struct RunStyle {
   std::string_view end;
 };
 
-void print_runs(const plan::CopyPlan& plan, const RunStyle& style) {
-  plan::RunCursor cursor = plan.cursor();
+void print_runs(const plan::Gather& gather, bool several, const RunStyle& style) {
   std::string_view begin = style.first;
-  for (Run run; cursor.next(run); begin = style.next) {
-    const std::string_view s = style.separator;
-    print(fmt::format("{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}", begin, run.source.region, s,
-                      run.source.offset_bytes, s, run.destination.region, s,
-                      run.destination.offset_bytes, s, run.bytes, s, run.count, s,
-                      run.source.stride_bytes, s, run.destination.stride_bytes, style.end));
+  for (const plan::GatherPart& part : gather.parts()) {
+    const std::string source =
+        several ? fmt::format("{}{}", part.source, style.separator) : std::string{};
+    plan::RunCursor cursor = part.plan.cursor();
+    for (Run run; cursor.next(run); begin = style.next) {
+      const std::string_view s = style.separator;
+      print(fmt::format("{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}", begin, source, run.source.region, s,
+                        run.source.offset_bytes, s, run.destination.region, s,
+                        run.destination.offset_bytes, s, run.bytes, s, run.count, s,
+                        run.source.stride_bytes, s, run.destination.stride_bytes, style.end));
+    }
   }
 }
 
-/// Prints the answer, and the runs of `plan` if they are asked for. A list can be far larger than
+/// Prints the answer, and the runs of `gather` if they are asked for. A list can be far larger than
 /// memory, so it never becomes one document.
-void print_answer(const PlanOptions& options, const Answer& answer, const plan::CopyPlan* plan) {
-  if (options.json && options.list && plan != nullptr) {
+void print_answer(const PlanOptions& options, const Answer& answer, const plan::Gather* gather) {
+  const bool several = options.from.size() > 1;
+  if (options.json && options.list && gather != nullptr) {
     std::string text = json_of(answer).dump();
     text.pop_back();  // the closing brace
     print(text + ",\"runs_list\":[");
-    print_runs(*plan, {"[", ",[", ",", "]"});
+    print_runs(*gather, several, {"[", ",[", ",", "]"});
     print("]}\n");
   } else if (options.json) {
     print_json(json_of(answer));
   } else if (options.list) {
     print_error(text_of(answer));
-    if (plan != nullptr) {
-      print_runs(*plan, {"", "", " ", "\n"});
+    if (gather != nullptr) {
+      print_runs(*gather, several, {"", "", " ", "\n"});
     }
   } else {
     print(text_of(answer));
   }
 }
 
+/// The ids of the sources' blocks, which all of them have.
+Outcome<std::vector<BlockId>> source_ids_of(const IdList& ids,
+                                            std::span<const layout::LayoutView> sources) {
+  std::uint64_t fewest = std::numeric_limits<std::uint64_t>::max();
+  for (const layout::LayoutView& source : sources) {
+    fewest = std::min(fewest, source.axis(layout::Axis::kBlock).extent);
+  }
+  return expand_ids(ids, fewest, "source");
+}
+
 Outcome<int> answer(const PlanOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const Question question, parse(options));
-  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutView source,
-                           view_of(question.source, question.assumption));
+  std::vector<layout::LayoutView> sources;
+  for (const Spec& spec : question.sources) {
+    KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView source, view_of(spec, question.assumption));
+    sources.push_back(std::move(source));
+  }
   KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutView destination,
                            view_of(question.destination, question.assumption));
-  Answer answer{layout::compatible(source, destination), {}, question.assumption.text()};
-  if (answer.compatibility.verdict == layout::Verdict::kImpossible) {
+  Answer answer{{}, {}, question.assumption.text()};
+  for (const layout::LayoutView& source : sources) {
+    answer.compatibilities.push_back(layout::compatible(source, destination));
+  }
+  if (answer.verdict() == layout::Verdict::kImpossible) {
     answer.summary.coverage = 0;
     print_answer(options, answer, nullptr);
-    return fail(invalid("impossible: " + answer.compatibility.summary()));
+    const auto worst = std::ranges::find(answer.compatibilities, layout::Verdict::kImpossible,
+                                         &layout::Compatibility::verdict);
+    return fail(invalid("impossible: " + worst->summary()));
   }
-  const auto blocks_of = [](const layout::LayoutView& view) {
-    return view.axis(layout::Axis::kBlock).extent;
-  };
   KVFERRY_ASSIGN_OR_RETURN(const std::vector<BlockId> source_ids,
-                           expand_ids(question.blocks.source, blocks_of(source), "source"));
+                           source_ids_of(question.blocks.source, sources));
   KVFERRY_ASSIGN_OR_RETURN(
       const std::vector<BlockId> destination_ids,
-      expand_ids(question.blocks.destination, blocks_of(destination), "destination"));
-  KVFERRY_ASSIGN_OR_RETURN(auto shape, plan::PlanTemplate::create(source, destination,
-                                                                  {.layers = question.layers,
-                                                                   .partial = options.partial}));
+      expand_ids(question.blocks.destination, destination.axis(layout::Axis::kBlock).extent,
+                 "destination"));
   KVFERRY_ASSIGN_OR_RETURN(
-      const plan::CopyPlan plan,
-      plan::CopyPlan::create(std::move(shape),
-                             {.source = source_ids, .destination = destination_ids}));
-  answer.summary = plan.summary();
-  print_answer(options, answer, &plan);
+      const plan::Gather gather,
+      plan::Gather::create(sources, destination,
+                           {.source = source_ids, .destination = destination_ids},
+                           {.layers = question.layers, .partial = options.partial}));
+  answer.summary = gather.summary();
+  print_answer(options, answer, &gather);
   return kExitYes;
+}
+
+Outcome<int> compare(const DiffOptions& options) {
+  Assumption assumption;
+  if (options.assume) {
+    KVFERRY_ASSIGN_OR_RETURN(assumption, parse_assumption(*options.assume));
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const Spec left, parse_spec(options.left));
+  KVFERRY_ASSIGN_OR_RETURN(const Spec right, parse_spec(options.right));
+  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutView left_view, view_of(left, assumption));
+  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutView right_view, view_of(right, assumption));
+  const layout::Compatibility found = layout::compatible(left_view, right_view);
+  if (options.json) {
+    print_json({{"verdict", to_string(found.verdict)}, {"reasons", reasons_json(found)}});
+  } else {
+    print(fmt::format("{}\n", to_string(found.verdict)));
+    for (const layout::Reason& reason : found.reasons) {
+      print(fmt::format("  {}\n", text_of(reason)));
+    }
+  }
+  return found.verdict == layout::Verdict::kImpossible ? kExitNo : kExitYes;
 }
 
 }  // namespace
 
 int run_plan(const PlanOptions& options) {
   const Outcome<int> done = answer(options);
+  return done ? *done : fail(done.error(), options.json);
+}
+
+int run_diff(const DiffOptions& options) {
+  const Outcome<int> done = compare(options);
   return done ? *done : fail(done.error(), options.json);
 }
 
