@@ -355,9 +355,9 @@ def random_others(rng, source):
         if rng.random() < 0.7:  # Another rank of the same group.
             tp = (rng.randrange(source.tp[1]), source.tp[1])
             pp = (rng.randrange(source.pp[1]), source.pp[1])
+        blocks = source.blocks + rng.randrange(3)
         others.append(
-            Side(**{**side.__dict__, "page": source.page, "blocks": source.blocks + rng.randrange(3),
-                    "tp": tp, "pp": pp}))
+            Side(**{**side.__dict__, "page": source.page, "blocks": blocks, "tp": tp, "pp": pp}))
     if source.tp[1] > 1 and rng.random() < 0.6:  # All ranks of it.
         others = [Side(**{**source.__dict__, "tp": (rank, source.tp[1])})
                   for rank in range(source.tp[1]) if rank != source.tp[0]]
