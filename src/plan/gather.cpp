@@ -74,8 +74,7 @@ std::vector<std::uint64_t> cuts(const std::vector<Box>& held, const Box& wanted,
     }
   }
   std::ranges::sort(places);
-  const auto [first, last] = std::ranges::unique(places);
-  places.erase(first, last);
+  places.erase(std::unique(places.begin(), places.end()), places.end());
   return places;
 }
 
