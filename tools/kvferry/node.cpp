@@ -40,7 +40,7 @@ Outcome<GeometrySpec> spec_of(const NodeOptions& options) {
 Outcome<layout::LayoutConfig> config_of(const GeometrySpec& spec) {
   KVFERRY_ASSIGN_OR_RETURN(const layout::PackedLayout packed, spec.packed());
   if (spec.order != layout::kNhd && spec.order != layout::kHnd) {
-    return invalid("order: universal orders are known to plan only, so far");
+    return invalid("order: utp and upp are known to plan only, so far");
   }
   layout::LayoutConfig config{packed.config};
   config.inner_shape =
