@@ -73,11 +73,9 @@ Result<ShmConnection::Answer> ShmConnection::ask(PacketType type, std::span<cons
   {
     const MutexLock lock{mutex_};
     while (in_use_) {
-      const Duration left = until - std::chrono::steady_clock::now();
-      if (left <= Duration::zero()) {
+      if (!free_.wait_until(mutex_, until)) {
         return Error{ErrorCode::kDeadline, "waiting for another call to this peer"};
       }
-      free_.wait_for(mutex_, left);
     }
     in_use_ = true;
   }

@@ -111,11 +111,9 @@ std::vector<Notification> ShmServer::take_notifications() {
 bool ShmServer::wait(TimePoint until) {
   const MutexLock lock{mutex_};
   while (notifications_.empty() && !woken_) {
-    const Duration left = until - std::chrono::steady_clock::now();
-    if (left <= Duration::zero()) {
+    if (!news_.wait_until(mutex_, until)) {
       return false;
     }
-    news_.wait_for(mutex_, left);
   }
   woken_ = false;
   return true;

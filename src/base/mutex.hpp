@@ -63,6 +63,16 @@ class CondVar {
     condition_.wait_for(lock, std::min(timeout, kLongest));
     lock.release();
   }
+  /// Waits, but not past `deadline` on the machine's clock. Whether that is still to come.
+  [[nodiscard]] bool wait_until(Mutex& mutex, TimePoint deadline) KVFERRY_REQUIRES(mutex) {
+    const TimePoint now = std::chrono::steady_clock::now();
+    if (now >= deadline) {  // Before they are subtracted: a deadline may be as early as can be.
+      return false;
+    }
+    wait_for(mutex, deadline - now);
+    return true;
+  }
+
   /// How long a wait sleeps before it asks a clock again, which need not be the machine's.
   static constexpr Duration kLookAgain{std::chrono::milliseconds{20}};
 
@@ -70,7 +80,7 @@ class CondVar {
   [[nodiscard]] bool wait_before(Mutex& mutex, const Clock& clock, TimePoint deadline)
       KVFERRY_REQUIRES(mutex) {
     const TimePoint now = clock.now();
-    if (now >= deadline) {  // Before they are subtracted: a deadline may be as early as can be.
+    if (now >= deadline) {
       return false;
     }
     wait_for(mutex, std::min(deadline - now, kLookAgain));

@@ -59,6 +59,16 @@ Result<void> check_order(const BlockAxes& order, Arrangement arrangement) {
   return {};
 }
 
+/// All of a view but its axes.
+LayoutView::Parts parts_of(const LayoutConfig& config, std::vector<Region> regions) {
+  LayoutView::Parts parts;
+  parts.regions = std::move(regions);
+  parts.element_bytes = config.dtype_width_bytes;
+  parts.page_size = config.page_size;
+  parts.inner_dim = config.inner_dim;
+  return parts;
+}
+
 Result<Part> part_of(std::string_view field, const Part& part, std::uint64_t extent) {
   if (part == Part{}) {
     return Part{0, extent, extent};
@@ -132,11 +142,7 @@ Result<LayoutView> packed_view(const PackedLayout& packed, std::vector<Region> r
   KVFERRY_ASSIGN_OR_RETURN(const Part layers, part_of("layers", packed.layers, config.num_layers));
   KVFERRY_ASSIGN_OR_RETURN(const Part heads, part_of("heads", packed.heads, *config.num_heads));
   const std::uint64_t elements = config.inner_dim / heads.extent;
-  LayoutView::Parts parts;
-  parts.regions = std::move(regions);
-  parts.element_bytes = config.dtype_width_bytes;
-  parts.page_size = config.page_size;
-  parts.inner_dim = config.inner_dim;
+  LayoutView::Parts parts = parts_of(config, std::move(regions));
   parts.axes = {AxisSpan{config.num_blocks, 0, 0, config.num_blocks},
                 AxisSpan{layers.extent, 0, layers.origin, layers.whole},
                 AxisSpan{config.outer_dim, 0, 0, config.outer_dim},
@@ -144,6 +150,27 @@ Result<LayoutView> packed_view(const PackedLayout& packed, std::vector<Region> r
                 AxisSpan{heads.extent, 0, heads.origin, heads.whole},
                 AxisSpan{elements, 0, 0, elements}};
   pack(parts, packed.order, packed.arrangement);
+  return LayoutView::create(std::move(parts));
+}
+
+Result<LayoutView> view_of(const Layout& layout) {
+  const LayoutConfig& config = layout.config();
+  std::vector<Region> regions{layout.regions().begin(), layout.regions().end()};
+  const BlockAxes& order = config.inner_shape == InnerShape::kHnd ? kHnd : kNhd;
+  if (config.num_heads && config.inner_shape != InnerShape::kUnknown) {
+    return packed_view({.config = config, .arrangement = layout.arrangement(), .order = order},
+                       std::move(regions));
+  }
+  LayoutView::Parts parts = parts_of(config, std::move(regions));
+  const std::uint64_t elements = config.page_size * config.inner_dim;
+  parts.axes = {AxisSpan{config.num_blocks, 0, 0, config.num_blocks},
+                AxisSpan{config.num_layers, 0, 0, config.num_layers},
+                AxisSpan{config.outer_dim, 0, 0, config.outer_dim},
+                AxisSpan{},
+                AxisSpan{},
+                AxisSpan{elements, 0, 0, elements}};
+  pack(parts, order, layout.arrangement());
+  parts.packing = to_string(config.inner_shape);
   return LayoutView::create(std::move(parts));
 }
 

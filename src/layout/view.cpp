@@ -6,7 +6,6 @@
 
 #include "kvferry/base/checked.hpp"
 #include "kvferry/base/try.hpp"
-#include "layout/strides.hpp"
 
 namespace kvferry::layout {
 namespace {
@@ -234,32 +233,6 @@ std::optional<LayoutView> LayoutView::collapsed() const {
   parts.axes[slot(Axis::kElement)] = whole_axis(elements, parts_.element_bytes);
   parts.packing = to_string(nhd ? InnerShape::kNhd : InnerShape::kHnd);
   return LayoutView{std::move(parts)};
-}
-
-Result<LayoutView> view_of(const Layout& layout) {
-  const LayoutConfig& config = layout.config();
-  LayoutView::Parts parts;
-  parts.regions.assign(layout.regions().begin(), layout.regions().end());
-  parts.element_bytes = config.dtype_width_bytes;
-  parts.page_size = config.page_size;
-  parts.inner_dim = config.inner_dim;
-  const bool told_apart =
-      config.num_heads.has_value() && config.inner_shape != InnerShape::kUnknown;
-  const std::uint64_t heads = told_apart ? *config.num_heads : 1;
-  const std::uint64_t tokens = told_apart ? config.page_size : 1;
-  const std::uint64_t elements =
-      told_apart ? config.inner_dim / heads : config.page_size * config.inner_dim;
-  parts.axes = {whole_axis(config.num_blocks, 0),
-                whole_axis(config.num_layers, 0),
-                whole_axis(config.outer_dim, 0),
-                whole_axis(tokens, 0),
-                whole_axis(heads, 0),
-                whole_axis(elements, 0)};
-  pack(parts, config.inner_shape == InnerShape::kHnd ? kHnd : kNhd, layout.arrangement());
-  if (!told_apart) {
-    parts.packing = to_string(config.inner_shape);
-  }
-  return LayoutView::create(std::move(parts));
 }
 
 }  // namespace kvferry::layout

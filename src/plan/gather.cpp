@@ -29,38 +29,39 @@ struct Share {
   Box box{};
 };
 
-std::string named(std::size_t source) { return "source " + std::to_string(source) + ": "; }
+/// Where one side does not tell heads apart, all heads are one place of every side.
+bool tells_heads(std::span<const LayoutView> sources, const LayoutView& destination) {
+  return !destination.is_opaque() && std::ranges::none_of(sources, &LayoutView::is_opaque);
+}
 
-/// The sides as they are planned: all told apart, or all opaque.
-struct Sides {
-  std::vector<LayoutView> sources;
-  LayoutView destination;
-};
-
-Result<Sides> sides_of(std::span<const LayoutView> sources, const LayoutView& destination) {
+Result<void> check_sources(std::span<const LayoutView> sources, const LayoutView& destination,
+                           const BlockPairs& blocks) {
+  const bool in_parts = tells_heads(sources, destination);
   for (std::size_t i = 0; i < sources.size(); ++i) {
+    const std::string name = sources.size() == 1 ? "" : "source " + std::to_string(i) + ": ";
     const layout::Compatibility verdict = compatible(sources[i], destination);
     if (verdict.verdict == layout::Verdict::kImpossible) {
+      return Error{ErrorCode::kIncompatible, name + verdict.summary()};
+    }
+    const layout::AxisSpan& heads = sources[i].axis(Axis::kHead);
+    if (!in_parts && heads.extent != heads.whole) {
       return Error{ErrorCode::kIncompatible,
-                   (sources.size() == 1 ? std::string{} : named(i)) + verdict.summary()};
+                   name +
+                       "it holds a part of the heads, which another side does not tell apart: "
+                       "say what you know of that (order and number of heads)"};
+    }
+    if (auto checked = detail::check_pairs(blocks, sources[i], destination); !checked) {
+      return Error{checked.error().code, name + checked.error().message};
     }
   }
-  Sides sides{{sources.begin(), sources.end()}, destination};
-  if (!destination.is_opaque() && std::ranges::none_of(sources, &LayoutView::is_opaque)) {
-    return sides;
-  }
-  sides.destination = *destination.collapsed();  // Compatible with an opaque one, or one itself.
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    std::optional<LayoutView> packed = sources[i].collapsed();
-    if (!packed || packed->packing() != sides.destination.packing()) {
-      return Error{ErrorCode::kIncompatible,
-                   named(i) +
-                       "its heads are told apart, those of another source are not: say what "
-                       "you know of that (order and number of heads)"};
-    }
-    sides.sources[i] = *std::move(packed);
-  }
-  return sides;
+  return {};
+}
+
+/// `box`, for sides that do not all tell heads apart.
+Box with_heads_as_one(Box box) {
+  static_assert(kPartAxes.back() == Axis::kHead);
+  box.back() = {0, 1};
+  return box;
 }
 
 /// The places on one axis where what the sources hold begins or ends, inside of what is wanted.
@@ -190,8 +191,8 @@ std::span<const BlockId> blocks_of(std::span<const BlockId> ids, const Range& un
 /// How many pieces of whole blocks on both sides the lists have.
 std::uint64_t units_of(const BlockPairs& blocks, const LayoutView& source,
                        const LayoutView& destination) {
-  const std::uint64_t from = source.axis(Axis::kToken).extent;
-  const std::uint64_t to = destination.axis(Axis::kToken).extent;
+  const std::uint64_t from = source.page_size();
+  const std::uint64_t to = destination.page_size();
   return blocks.destination.size() / (std::lcm(from, to) / to);
 }
 
@@ -203,19 +204,16 @@ Result<Gather> Gather::create(std::span<const LayoutView> sources, const LayoutV
     return Error{ErrorCode::kInvalidArgument, "sources: " + std::to_string(sources.size()) +
                                                   ", from 1 to " + std::to_string(kMostSources)};
   }
-  KVFERRY_ASSIGN_OR_RETURN(const Sides sides, sides_of(sources, destination));
-  for (std::size_t i = 0; i < sides.sources.size(); ++i) {
-    const auto checked = detail::check_pairs(blocks, sides.sources[i], sides.destination);
-    if (!checked) {
-      return sources.size() == 1
-                 ? checked.error()
-                 : Error{checked.error()}.with_context("source " + std::to_string(i));
-    }
-  }
-  KVFERRY_ASSIGN_OR_RETURN(const Box wanted, detail::wanted_box(sides.destination, options.layers));
+  KVFERRY_RETURN_IF_ERROR(check_sources(sources, destination, blocks));
+  KVFERRY_ASSIGN_OR_RETURN(Box wanted, detail::wanted_box(destination, options.layers));
   std::vector<Box> held;
-  std::ranges::transform(sides.sources, std::back_inserter(held), held_box);
-  const std::uint64_t units = units_of(blocks, sides.sources.front(), sides.destination);
+  std::ranges::transform(sources, std::back_inserter(held), held_box);
+  const bool in_parts = tells_heads(sources, destination);
+  if (!in_parts) {
+    wanted = with_heads_as_one(wanted);
+    std::ranges::transform(held, held.begin(), with_heads_as_one);
+  }
+  const std::uint64_t units = units_of(blocks, sources.front(), destination);
   Sharing sharing{held, units};
   Gather gather;
   gather.destination_blocks_ = blocks.destination.size();
@@ -234,9 +232,12 @@ Result<Gather> Gather::create(std::span<const LayoutView> sources, const LayoutV
   for (std::size_t axis = kPartAxes.size(); axis-- > 0;) {
     join(shares, axis);
   }
-  for (const Share& share : shares) {
-    KVFERRY_ASSIGN_OR_RETURN(const LayoutView part, detail::cut(sides.destination, share.box));
-    KVFERRY_ASSIGN_OR_RETURN(auto shape, PlanTemplate::create(sides.sources[share.source], part));
+  for (Share& share : shares) {
+    if (!in_parts) {
+      share.box.back() = detail::held(destination.axis(Axis::kHead));
+    }
+    KVFERRY_ASSIGN_OR_RETURN(const LayoutView part, detail::cut(destination, share.box));
+    KVFERRY_ASSIGN_OR_RETURN(auto shape, PlanTemplate::create(sources[share.source], part));
     KVFERRY_ASSIGN_OR_RETURN(
         CopyPlan plan,
         CopyPlan::create(std::move(shape), {blocks_of(blocks.source, share.units, units),

@@ -88,8 +88,7 @@ std::vector<std::size_t> ascending_positions(std::span<const BlockId> ids) {
 
 Result<void> detail::check_pairs(const BlockPairs& blocks, const LayoutView& source,
                                  const LayoutView& destination) {
-  KVFERRY_RETURN_IF_ERROR(check_lengths(blocks, source.axis(Axis::kToken).extent,
-                                        destination.axis(Axis::kToken).extent));
+  KVFERRY_RETURN_IF_ERROR(check_lengths(blocks, source.page_size(), destination.page_size()));
   KVFERRY_RETURN_IF_ERROR(check_ids(blocks.source, source.axis(Axis::kBlock).extent, "source"));
   KVFERRY_RETURN_IF_ERROR(
       check_ids(blocks.destination, destination.axis(Axis::kBlock).extent, "destination"));

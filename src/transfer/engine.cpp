@@ -94,12 +94,7 @@ class Engine::Core {
       state->request_cancel();  // Where every thread hangs, nobody takes it any more.
     }
     work_.notify_all();
-    while (in_flight_ != 0) {
-      const Duration left = end - std::chrono::steady_clock::now();
-      if (left <= Duration::zero()) {
-        break;
-      }
-      idle_.wait_for(mutex_, left);
+    while (in_flight_ != 0 && idle_.wait_until(mutex_, end)) {
     }
     stopping_ = true;
     work_.notify_all();
@@ -110,11 +105,9 @@ class Engine::Core {
     const TimePoint end = deadline_after(std::chrono::steady_clock::now(), timeout);
     const MutexLock lock{mutex_};
     while (running_ != 0) {
-      const Duration left = end - std::chrono::steady_clock::now();
-      if (left <= Duration::zero()) {
+      if (!idle_.wait_until(mutex_, end)) {
         return false;
       }
-      idle_.wait_for(mutex_, left);
     }
     return true;
   }

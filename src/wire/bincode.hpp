@@ -104,6 +104,7 @@ class BasicReader {
   [[nodiscard]] const Failure& failure() const noexcept requires kExplains { return failure_; }
 
   [[nodiscard]] bool u64(std::uint64_t& value) noexcept { return integer(kMarkerU64, value); }
+
   /// Reads one u64 after the other, without a look at the end for each where there is room for the
   /// widest.
   template <class... U64>
@@ -112,6 +113,7 @@ class BasicReader {
     return left() < sizeof...(values) * kWidest ? (u64(values) && ...)
                                                 : (u64_that_fits(values) && ...);
   }
+
   [[nodiscard]] bool u32(std::uint32_t& value) noexcept {
     std::uint64_t wide{0};
     const bool ok = integer(kMarkerU32, wide);

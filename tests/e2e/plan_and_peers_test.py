@@ -133,6 +133,13 @@ class Plan(unittest.TestCase):
         done = run("plan", *words[:4], *target, "--partial", "--json")
         self.assertEqual((done.returncode, json.loads(done.stdout)["coverage"]), (0, 0.0))
 
+    def test_a_latent_is_planned_whatever_its_order_is_called(self):
+        tiers = VECTORS / "a_model_deepseek_v3_mla_tiers.bin"
+        for layout in (0, 1):
+            done = plan(f"{tiers}:{layout}", "geometry:deepseek-v3", "5:0", "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["bytes_moved"], 61 * 64 * 576 * 2)
+
     def test_diff_says_whether_and_why(self):
         for left, right, code, verdict, field in (
                 (LLAMA, LLAMA, 0, "identical", None),

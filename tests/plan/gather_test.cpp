@@ -246,6 +246,32 @@ TEST(Gather, NamesWhatNobodyHolds) {
             "the source does not cover heads 2:4 of the destination's 0:4");
 }
 
+TEST(Gather, TakesOpaqueBlocksWhoseOrderSaysNothing) {
+  // One head, as of a latent: NHD and HND are the same bytes, whatever a message calls them.
+  const Model latent{.outers = 1, .heads = 1};
+  for (const layout::InnerShape order : {layout::InnerShape::kNhd, layout::InnerShape::kHnd}) {
+    const LayoutView opaque =
+        test::layout_view(latent, {.blocks = 8, .order = order, .tells_heads = false});
+    const LayoutView told = test::layout_view(latent, {.blocks = 8});
+    for (const auto& [sources, destination] :
+         {std::pair{std::vector{opaque}, told}, std::pair{std::vector{told}, opaque},
+          std::pair{std::vector{told, opaque}, told}}) {
+      const auto gather = Gather::create(sources, destination, kFourPairs.view());
+      ASSERT_TRUE(gather.has_value()) << gather.error().message;
+      Allowed left = allowed(sources, opaque, kFourPairs, {});
+      EXPECT_TRUE(take(*gather, left));
+      EXPECT_TRUE(left.from.empty());
+    }
+  }
+}
+
+TEST(Gather, RefusesAPartOfTheHeadsBesideASideThatTellsNone) {
+  const LayoutView half = rank_view({0, 2});
+  const std::vector<LayoutView> sources{rank_view({}).collapsed().value(), half};
+  EXPECT_THAT(Gather::create(sources, rank_view({}), kFourPairs.view()).error().message,
+              StartsWith("source 1: it holds a part of the heads"));
+}
+
 TEST(Gather, RefusesSourcesThatCannotBe) {
   EXPECT_THAT(Gather::create({}, rank_view({}), kFourPairs.view()).error().message,
               StartsWith("sources: 0, from 1 to 256"));

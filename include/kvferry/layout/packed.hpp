@@ -51,9 +51,8 @@ struct Rank {
 /// The KV heads that a rank of tensor parallelism holds. Up to as many ranks as heads divide them,
 /// as evenly as it goes; more ranks than that repeat each head on as many of them.
 ///
-/// Errors: kInvalidArgument for a rank that is none of them, no heads, or more ranks than heads
-/// that
-///         are not a multiple of them.
+/// Errors: kInvalidArgument for a rank that is none of them, no heads, or more ranks than heads and
+///         no multiple of them.
 /// Source: docs/spec/layouts.md, section 6.
 [[nodiscard]] Result<Part> heads_of(const Rank& rank, std::uint64_t heads);
 
