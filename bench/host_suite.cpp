@@ -28,7 +28,7 @@ class HostBench {
                                   const PhysicalLayoutPtr& destination) {
     KVFERRY_ASSIGN_OR_RETURN(const LayoutHandle from, manager_->register_layout(source));
     KVFERRY_ASSIGN_OR_RETURN(const LayoutHandle to, manager_->register_layout(destination));
-    return Pair{manager_.get(), from, to, source->layout(), destination->layout()};
+    return Pair{manager_.get(), from, to, plain_layout(*source), plain_layout(*destination)};
   }
 
  private:

@@ -86,6 +86,13 @@ Result<transfer::PhysicalLayoutPtr> layered(const layout::LayoutConfig& config) 
       .build();
 }
 
+layout::Layout plain_layout(const transfer::PhysicalLayout& physical) {
+  const auto& packed = std::get<layout::PackedLayout>(physical.description());
+  const auto regions = physical.view().regions();
+  return *layout::Layout::create(packed.config, packed.arrangement,
+                                 {regions.begin(), regions.end()});
+}
+
 std::vector<Piece> pieces_between(const layout::Layout& source, const layout::Layout& destination,
                                   std::uint64_t first, std::uint64_t blocks) {
   const layout::LayoutConfig& config = source.config();

@@ -34,6 +34,9 @@ void copy_pieces(const std::vector<Piece>& pieces);
 [[nodiscard]] Result<transfer::PhysicalLayoutPtr> contiguous(const layout::LayoutConfig& config);
 [[nodiscard]] Result<transfer::PhysicalLayoutPtr> layered(const layout::LayoutConfig& config);
 
+/// How the baseline sees a layout of contiguous() or layered().
+[[nodiscard]] layout::Layout plain_layout(const transfer::PhysicalLayout& physical);
+
 /// The pieces of `blocks` whole blocks from `first` on, the same ids on both sides: one for each
 /// block where both are fully contiguous, else one for each block and layer.
 [[nodiscard]] std::vector<Piece> pieces_between(const layout::Layout& source,

@@ -178,7 +178,7 @@ Result<std::vector<CaseResult>> pull(const SuiteOptions& options, const Owner& o
   KVFERRY_ASSIGN_OR_RETURN(const layout::Layout mapped, in_mapping(config, base));
 
   const int rounds = options.quick ? 5 : 11;
-  const Pair pieces{worker.manager.get(), remote[0], to_large, mapped, large->layout()};
+  const Pair pieces{worker.manager.get(), remote[0], to_large, mapped, plain_layout(*large)};
   std::vector<CaseResult> results;
   for (const std::uint64_t blocks : kBlocks) {
     const CaseOptions one{
@@ -189,7 +189,8 @@ Result<std::vector<CaseResult>> pull(const SuiteOptions& options, const Owner& o
     results.push_back(std::move(result));
   }
   // The baseline copies the piece inside this process: it only takes the copy's own time away.
-  const Pair call{worker.manager.get(), remote[1], to_small, small->layout(), large->layout()};
+  const Pair call{worker.manager.get(), remote[1], to_small, plain_layout(*small),
+                  plain_layout(*large)};
   KVFERRY_ASSIGN_OR_RETURN(
       CaseResult result,
       run_call_case(call, {"shm", "one 4 KiB piece, software", 1, 1, rounds, 0}));

@@ -37,24 +37,28 @@ Part divided(const Rank& rank, std::uint64_t whole) {
   return {begin, begin_of(rank.rank + 1) - begin, whole};
 }
 
-std::string text(const BlockAxes& order) {
-  std::string names;
-  for (const Axis axis : order) {
-    names.append(names.empty() ? "" : ", ").append(to_string(axis));
-  }
-  return names;
-}
-
 Result<void> check_order(const BlockAxes& order, Arrangement arrangement) {
   BlockAxes sorted{order};
   std::ranges::sort(sorted);
   if (sorted != kNhd) {
-    return invalid("order: " + text(order) + " is not layer, outer, token and head, each once");
+    return invalid("order: " + to_string(order) +
+                   " is not layer, outer, token and head, each once");
   }
   if (arrangement != Arrangement::kFullyContiguous &&
       (order[0] != Axis::kLayer || order[1] != Axis::kOuter)) {
-    return invalid("order: " + text(order) + " needs one region, and " +
+    return invalid("order: " + to_string(order) + " needs one region, and " +
                    std::string{to_string(arrangement)} + " has one for each layer");
+  }
+  return {};
+}
+
+/// Whether blocks that are one piece each can be told so.
+Result<void> check_opaque(const PackedLayout& packed) {
+  if (packed.order && inner_shape_of(packed) == InnerShape::kUnknown) {
+    return invalid("order: " + to_string(*packed.order) + " needs the number of heads");
+  }
+  if (packed.heads != Part{}) {
+    return invalid("heads: a part of heads that are not told apart");
   }
   return {};
 }
@@ -94,6 +98,24 @@ std::vector<Axis> axes_of(const BlockAxes& order, Arrangement arrangement) {
 
 }  // namespace
 
+std::string to_string(const BlockAxes& order) {
+  constexpr std::array<std::pair<const BlockAxes*, std::string_view>, 4> kNames{
+      {{&kNhd, "NHD"},
+       {&kHnd, "HND"},
+       {&kUniversalTp, "UniversalTP"},
+       {&kUniversalPp, "UniversalPP"}}};
+  for (const auto& [known, name] : kNames) {
+    if (order == *known) {
+      return std::string{name};
+    }
+  }
+  std::string axes;
+  for (const Axis axis : order) {
+    axes.append(axes.empty() ? "" : ", ").append(to_string(axis));
+  }
+  return axes;
+}
+
 void pack(LayoutView::Parts& parts, const BlockAxes& order, Arrangement arrangement) {
   const auto span_of = [&parts](Axis axis) -> AxisSpan& {
     return parts.axes[static_cast<std::size_t>(axis)];
@@ -132,46 +154,57 @@ Result<Part> layers_of(const Rank& rank, std::uint64_t layers) {
   return divided(rank, layers);
 }
 
+PackedLayout packed_layout(const LayoutConfig& config, Arrangement arrangement) {
+  PackedLayout packed{.config = config, .arrangement = arrangement};
+  if (config.inner_shape == InnerShape::kNhd) {
+    packed.order = kNhd;
+  } else if (config.inner_shape == InnerShape::kHnd) {
+    packed.order = kHnd;
+  }
+  packed.config.inner_shape = InnerShape::kUnknown;
+  return packed;
+}
+
+InnerShape inner_shape_of(const PackedLayout& packed) noexcept {
+  if (packed.order == kNhd) {
+    return InnerShape::kNhd;
+  }
+  return packed.order == kHnd ? InnerShape::kHnd : InnerShape::kUnknown;
+}
+
 Result<LayoutView> packed_view(const PackedLayout& packed, std::vector<Region> regions) {
   const LayoutConfig& config = packed.config;
   KVFERRY_RETURN_IF_ERROR(config.validate());
-  if (!config.num_heads) {
-    return invalid("num_heads: not told, so that the axes of a block cannot be told apart");
+  if (packed.order) {
+    KVFERRY_RETURN_IF_ERROR(check_order(*packed.order, packed.arrangement));
   }
-  KVFERRY_RETURN_IF_ERROR(check_order(packed.order, packed.arrangement));
   KVFERRY_ASSIGN_OR_RETURN(const Part layers, part_of("layers", packed.layers, config.num_layers));
-  KVFERRY_ASSIGN_OR_RETURN(const Part heads, part_of("heads", packed.heads, *config.num_heads));
-  const std::uint64_t elements = config.inner_dim / heads.extent;
   LayoutView::Parts parts = parts_of(config, std::move(regions));
   parts.axes = {AxisSpan{config.num_blocks, 0, 0, config.num_blocks},
                 AxisSpan{layers.extent, 0, layers.origin, layers.whole},
                 AxisSpan{config.outer_dim, 0, 0, config.outer_dim},
-                AxisSpan{config.page_size, 0, 0, config.page_size},
-                AxisSpan{heads.extent, 0, heads.origin, heads.whole},
-                AxisSpan{elements, 0, 0, elements}};
-  pack(parts, packed.order, packed.arrangement);
+                AxisSpan{},
+                AxisSpan{},
+                AxisSpan{}};
+  if (packed.order && config.num_heads) {
+    KVFERRY_ASSIGN_OR_RETURN(const Part heads, part_of("heads", packed.heads, *config.num_heads));
+    const std::uint64_t elements = config.inner_dim / heads.extent;
+    parts.axes[3] = AxisSpan{config.page_size, 0, 0, config.page_size};
+    parts.axes[4] = AxisSpan{heads.extent, 0, heads.origin, heads.whole};
+    parts.axes[5] = AxisSpan{elements, 0, 0, elements};
+  } else {
+    KVFERRY_RETURN_IF_ERROR(check_opaque(packed));
+    const std::uint64_t elements = config.page_size * config.inner_dim;
+    parts.axes[5] = AxisSpan{elements, 0, 0, elements};
+    parts.packing = to_string(inner_shape_of(packed));
+  }
+  pack(parts, packed.order.value_or(kNhd), packed.arrangement);
   return LayoutView::create(std::move(parts));
 }
 
 Result<LayoutView> view_of(const Layout& layout) {
-  const LayoutConfig& config = layout.config();
-  std::vector<Region> regions{layout.regions().begin(), layout.regions().end()};
-  const BlockAxes& order = config.inner_shape == InnerShape::kHnd ? kHnd : kNhd;
-  if (config.num_heads && config.inner_shape != InnerShape::kUnknown) {
-    return packed_view({.config = config, .arrangement = layout.arrangement(), .order = order},
-                       std::move(regions));
-  }
-  LayoutView::Parts parts = parts_of(config, std::move(regions));
-  const std::uint64_t elements = config.page_size * config.inner_dim;
-  parts.axes = {AxisSpan{config.num_blocks, 0, 0, config.num_blocks},
-                AxisSpan{config.num_layers, 0, 0, config.num_layers},
-                AxisSpan{config.outer_dim, 0, 0, config.outer_dim},
-                AxisSpan{},
-                AxisSpan{},
-                AxisSpan{elements, 0, 0, elements}};
-  pack(parts, order, layout.arrangement());
-  parts.packing = to_string(config.inner_shape);
-  return LayoutView::create(std::move(parts));
+  return packed_view(packed_layout(layout.config(), layout.arrangement()),
+                     {layout.regions().begin(), layout.regions().end()});
 }
 
 }  // namespace kvferry::layout

@@ -18,10 +18,10 @@ Sharing sharing_of(const transfer::PhysicalLayout& a, const transfer::PhysicalLa
   if (&a == &b) {
     return Sharing::kSameLayout;
   }
-  std::vector<Region> sorted{a.layout().regions().begin(), a.layout().regions().end()};
+  std::vector<Region> sorted{a.view().regions().begin(), a.view().regions().end()};
   std::sort(sorted.begin(), sorted.end(),
             [](const Region& x, const Region& y) { return x.address < y.address; });
-  for (const Region& region : b.layout().regions()) {
+  for (const Region& region : b.view().regions()) {
     // The regions of one layout do not overlap, so only the last one that begins before the end
     // of `region` can reach into it.
     const auto after = std::partition_point(sorted.begin(), sorted.end(), [&](const Region& x) {
@@ -80,7 +80,7 @@ Result<LaneEntry> TransportManager::Impl::make_lane(const TransferEnd& source,
         lane->executor,
         transfer::make_agent_executor(
             {options_.agent, source.remote.peer->contact->id(), source.remote.layout->side,
-             destination.local->physical->layout().regions(), destination.local->physical}));
+             destination.local->physical->view().regions(), destination.local->physical}));
   }
   entry.lane = std::move(lane);
   return entry;

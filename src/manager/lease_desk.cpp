@@ -187,7 +187,7 @@ Result<Lease> LeaseDesk::check(const Reader& reader, const wire::ControlRequest&
     return Error{ErrorCode::kRefused, to_string(asked.layout) + " is not for peers"};
   }
   KVFERRY_RETURN_IF_ERROR(
-      check_blocks(asked.blocks, layout->physical->layout().config().num_blocks));
+      check_blocks(asked.blocks, layout->physical->view().axis(layout::Axis::kBlock).extent));
   KVFERRY_RETURN_IF_ERROR(check_sequences(layout->physical->guards(), asked));
   KVFERRY_RETURN_IF_ERROR(table_.check_room(name));
   Lease lease;

@@ -144,7 +144,8 @@ Result<wire::SerializedLayout> TransportManager::Impl::export_metadata(
   const MutexLock lock{layouts_mutex_};
   for (const LocalLayoutPtr& layout : registry_.locals()) {
     if (layout->access != Access::kNone) {
-      layouts.push_back(describe(*layout, agent_name, format));
+      KVFERRY_ASSIGN_OR_RETURN(auto said, describe(*layout, agent_name, format));
+      layouts.push_back(std::move(said));
     }
   }
   KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::byte> blob, options_.agent->local_metadata());

@@ -15,10 +15,6 @@
 namespace kvferry::manager {
 namespace {
 
-using layout::InnerShape;
-using layout::Layout;
-using layout::LayoutConfig;
-
 Result<void> check_rules(const wire::MessageView& message) {
   for (const wire::Lint& lint : wire::lint(message)) {
     if (lint.refuses_import) {
@@ -28,42 +24,20 @@ Result<void> check_rules(const wire::MessageView& message) {
   return {};
 }
 
-/// Adds to a layout's config what the caller knows; what both say must agree.
-Result<LayoutConfig> with_assumptions(LayoutConfig config, const Assumptions& assume) {
-  if (assume.order.has_value()) {
-    if (config.inner_shape != InnerShape::kUnknown && config.inner_shape != *assume.order) {
-      return Error{ErrorCode::kInvalidArgument,
-                   "assumed order " + std::string{to_string(*assume.order)} +
-                       ", the message says " + std::string{to_string(config.inner_shape)}};
-    }
-    config.inner_shape = *assume.order;
-  }
-  if (assume.num_heads.has_value()) {
-    if (config.num_heads.value_or(*assume.num_heads) != *assume.num_heads) {
-      return Error{ErrorCode::kInvalidArgument,
-                   "assumed num_heads " + std::to_string(*assume.num_heads) +
-                       ", the message says " + std::to_string(*config.num_heads)};
-    }
-    config.num_heads = assume.num_heads;
-  }
-  KVFERRY_RETURN_IF_ERROR(config.validate());
-  return config;
-}
-
-Result<ToldLayout> read_layout(const wire::MessageView& message, const wire::LocalLayoutView& said,
-                               const Assumptions& assume) {
-  KVFERRY_ASSIGN_OR_RETURN(const LayoutConfig told,
-                           wire::told_config(said.layout_config, said.layout_type_details));
-  if (const Result<void> valid = told.validate(); !valid) {
+Result<ToldLayout> told_layout(LayoutHandle handle, const layout::Description& said,
+                               std::span<const Region> regions, const layout::Assumptions& assume) {
+  if (const Result<void> valid = config_of(said).validate(); !valid) {
     return Error{ErrorCode::kCorrupt, valid.error().message};
   }
-  KVFERRY_ASSIGN_OR_RETURN(const LayoutConfig config, with_assumptions(told, assume));
-  const std::span<const Region> regions = message.regions_of(said);
-  KVFERRY_ASSIGN_OR_RETURN(const Layout layout,
-                           Layout::create(config, wire::arrangement_of(said.layout_type_details),
-                                          {regions.begin(), regions.end()}));
-  KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView view, view_of(layout));
-  return ToldLayout{said.handle, std::move(view), std::nullopt};
+  KVFERRY_ASSIGN_OR_RETURN(const layout::Description known, with_assumptions(said, assume));
+  auto view = view_of(known, {regions.begin(), regions.end()});
+  if (!view && assume.is_empty()) {
+    // The rules have passed: what is packed only lacks the heads that its order needs.
+    const bool packed = std::holds_alternative<layout::PackedLayout>(said);
+    return Error{packed ? ErrorCode::kIncompatible : ErrorCode::kCorrupt, view.error().message};
+  }
+  KVFERRY_RETURN_IF_ERROR(view);
+  return ToldLayout{handle, *std::move(view), std::nullopt};
 }
 
 std::array<std::uint64_t, 2> digest_of(std::span<const std::byte> bytes) {
@@ -82,20 +56,13 @@ wire::LogicalType tier_of(StorageKind kind) {
   return wire::LogicalType::kG2;
 }
 
-/// All of a peer but digest and blob.
-Result<ToldPeer> read_view(const wire::MessageView& view, const Assumptions& assume) {
+/// All of a peer but layouts, digest and blob.
+Result<ToldPeer> read_sender(const wire::MessageView& view, const layout::Assumptions& assume) {
   KVFERRY_RETURN_IF_ERROR(check_rules(view));
   ToldPeer told;
   told.identity.worker_id = view.worker_id;
   told.identity.agent_name = view.nixl_agent_name;
   told.identity.assume = assume;
-  for (const wire::LocalLayoutView& said : view.layouts()) {
-    auto layout = read_layout(view, said, assume);
-    if (!layout) {
-      return std::move(layout).error().with_context(to_string(said.handle));
-    }
-    told.layouts.push_back(*std::move(layout));
-  }
   return told;
 }
 
@@ -124,16 +91,26 @@ Result<std::array<std::uint64_t, 2>> digest_of(wire::Envelope envelope,
   return digest_of(bytes);
 }
 
+Result<ToldLayout> read_layout(WorkerId worker_id, const wire::EnvelopeLayout& said,
+                               const layout::Assumptions& assume) {
+  KVFERRY_ASSIGN_OR_RETURN(
+      ToldLayout told, told_layout({worker_id, said.id}, said.description, said.regions, assume));
+  if (said.guards.has_value()) {
+    KVFERRY_RETURN_IF_ERROR(check_guards(*said.guards, config_of(said.description).num_blocks));
+  }
+  told.guards = said.guards;
+  return told;
+}
+
 Result<ToldPeer> read_envelope(const wire::Envelope& envelope, const ReadOptions& options) {
-  KVFERRY_ASSIGN_OR_RETURN(ToldPeer told, read_view(view_of(envelope), options.assume));
-  for (std::size_t i = 0; i < told.layouts.size(); ++i) {
-    told.layouts[i].guards = envelope.layouts[i].guards;
-    if (const auto& guards = told.layouts[i].guards; guards.has_value()) {
-      const auto checked = check_guards(*guards, envelope.layouts[i].config.num_blocks);
-      if (!checked) {
-        return Error{checked.error()}.with_context(to_string(told.layouts[i].handle));
-      }
+  KVFERRY_ASSIGN_OR_RETURN(ToldPeer told, read_sender(view_of(envelope), options.assume));
+  for (const wire::EnvelopeLayout& said : envelope.layouts) {
+    auto layout = read_layout(told.identity.worker_id, said, options.assume);
+    if (!layout) {
+      return std::move(layout).error().with_context(
+          to_string(LayoutHandle{told.identity.worker_id, said.id}));
     }
+    told.layouts.push_back(*std::move(layout));
   }
   const auto mine = std::ranges::find(envelope.agents, options.agent_kind, &wire::AgentBlob::kind);
   if (mine == envelope.agents.end()) {
@@ -160,45 +137,68 @@ Result<ToldPeer> read_message(std::span<const std::byte> bytes, const ReadOption
     return read_envelope(envelope, options);
   }
   KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView view, wire::decode_view(bytes, options.limits));
-  KVFERRY_ASSIGN_OR_RETURN(ToldPeer told, read_view(view, options.assume));
+  KVFERRY_ASSIGN_OR_RETURN(ToldPeer told, read_sender(view, options.assume));
+  for (const wire::LocalLayoutView& said : view.layouts()) {
+    auto layout =
+        told_layout(said.handle, wire::told_layout(said.layout_config, said.layout_type_details),
+                    view.regions_of(said), options.assume);
+    if (!layout) {
+      return std::move(layout).error().with_context(to_string(said.handle));
+    }
+    told.layouts.push_back(*std::move(layout));
+  }
   told.identity.blob.assign(view.nixl_metadata.begin(), view.nixl_metadata.end());
   told.identity.digest = digest_of(bytes);
   return told;
 }
 
-wire::LocalLayoutDescriptor describe(const LocalLayout& layout, const std::string& agent_name,
-                                     wire::MessageFormat format) {
-  const Layout& known = layout.physical->layout();
+Result<wire::LocalLayoutDescriptor> describe(const LocalLayout& layout,
+                                             const std::string& agent_name,
+                                             wire::MessageFormat format) {
+  const transfer::PhysicalLayout& known = *layout.physical;
+  const auto cannot = [&](const std::string& what) {
+    return Error{ErrorCode::kIncompatible, to_string(layout.handle) + ": format " +
+                                               std::string{to_string(format)} + " cannot tell " +
+                                               what};
+  };
+  const auto* const packed = std::get_if<layout::PackedLayout>(&known.description());
+  if (packed == nullptr) {
+    return cannot("strides");
+  }
   wire::LayoutDescriptor said;
-  said.layout_config = known.config();
-  said.location = layout.physical->storage_kind();
+  said.layout_config = packed->config;
+  said.location = known.storage_kind();
   said.nixl_metadata.agent_name = agent_name;
   said.nixl_metadata.mem_type = wire::mem_type_of(said.location);
-  said.memory_descriptors.assign(known.regions().begin(), known.regions().end());
-  said.layout_type_details = wire::details_of(known.arrangement());
+  said.memory_descriptors.assign(known.view().regions().begin(), known.view().regions().end());
+  said.layout_type_details = wire::details_of(packed->arrangement);
   if (format == wire::MessageFormat::kA) {
+    said.layout_config.inner_shape = inner_shape_of(*packed);
     said.layout_config.num_heads.reset();  // Format A has no place for it.
-    return {layout.handle, std::move(said), std::nullopt};
+    if (packed->order && said.layout_config.inner_shape == layout::InnerShape::kUnknown) {
+      return cannot("the order " + to_string(*packed->order));
+    }
+    return wire::LocalLayoutDescriptor{layout.handle, std::move(said), std::nullopt};
   }
-  const wire::KvBlockLayout order = wire::kv_block_layout_of(known.config().inner_shape);
-  std::visit([&order](auto& details) { details.kv_block_layout = order; },
-             said.layout_type_details);
-  said.layout_config.inner_shape = InnerShape::kUnknown;  // Format B says it there.
+  std::visit(
+      [packed](auto& details) {
+        details.kv_block_layout = wire::kv_block_layout_of(packed->order);
+      },
+      said.layout_type_details);
   const wire::LogicalType tier = tier_of(said.location);
-  return {layout.handle, std::move(said), tier};
+  return wire::LocalLayoutDescriptor{layout.handle, std::move(said), tier};
 }
 
 wire::EnvelopeLayout describe_in_envelope(const LocalLayout& layout) {
-  const Layout& known = layout.physical->layout();
+  const transfer::PhysicalLayout& known = *layout.physical;
   wire::EnvelopeLayout said;
   said.id = layout.handle.layout_id();
-  said.location = layout.physical->storage_kind();
+  said.location = known.storage_kind();
   said.access = layout.access;
   said.tier = tier_of(said.location);
-  said.config = known.config();
-  said.arrangement = known.arrangement();
-  said.regions.assign(known.regions().begin(), known.regions().end());
-  if (const auto& guards = layout.physical->guards(); guards != nullptr) {
+  said.description = known.description();
+  said.regions.assign(known.view().regions().begin(), known.view().regions().end());
+  if (const auto& guards = known.guards(); guards != nullptr) {
     said.guards = guards->region();
   }
   return said;

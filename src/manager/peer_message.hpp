@@ -30,23 +30,25 @@ struct ToldPeer {
 /// What read_message() has to know beside the message.
 struct ReadOptions {
   std::string_view agent_kind;  ///< whose blob is taken from an envelope
-  Assumptions assume{};
+  layout::Assumptions assume{};
   wire::WireLimits limits{};
 };
 
 /// Reads a message of format A or B, or an envelope.
 ///
-/// Errors: kCorrupt for what does not decode or breaks a rule of import; kIncompatible for blocks
-///         in an order that cannot be moved, and what decode_envelope() calls so; kUnavailable for
-///         an envelope without a blob of the agent's kind; kInvalidArgument for assumptions that
-///         contradict the message.
+/// Errors: kCorrupt for what does not decode or breaks a rule of import; kIncompatible for
+///         an order that needs a number of heads which is not told, and what decode_envelope()
+///         calls so; kUnavailable for an envelope without a blob of the
+///         agent's kind; kInvalidArgument for assumptions that contradict the message.
 [[nodiscard]] Result<ToldPeer> read_message(std::span<const std::byte> bytes,
                                             const ReadOptions& options);
 
 /// What a message of `format` says of one's own layout.
-[[nodiscard]] wire::LocalLayoutDescriptor describe(const LocalLayout& layout,
-                                                   const std::string& agent_name,
-                                                   wire::MessageFormat format);
+///
+/// Errors: kIncompatible naming what the format cannot tell.
+[[nodiscard]] Result<wire::LocalLayoutDescriptor> describe(const LocalLayout& layout,
+                                                           const std::string& agent_name,
+                                                           wire::MessageFormat format);
 
 /// What an envelope says of one's own layout.
 [[nodiscard]] wire::EnvelopeLayout describe_in_envelope(const LocalLayout& layout);

@@ -61,7 +61,7 @@ struct PeerIdentity {
   std::string agent_name;
   std::optional<PeerLife> life;           ///< nothing in formats A and B
   std::array<std::uint64_t, 2> digest{};  ///< of all that the message says but issue and lease
-  Assumptions assume;
+  layout::Assumptions assume;
   std::vector<std::byte> blob;  ///< the agent's part of the message
 };
 

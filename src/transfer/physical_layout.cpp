@@ -12,8 +12,8 @@
 namespace kvferry::transfer {
 namespace {
 
-using layout::Layout;
 using layout::LayoutView;
+using layout::PackedLayout;
 
 std::uint64_t address_of(const std::byte* bytes) { return reinterpret_cast<std::uintptr_t>(bytes); }
 
@@ -49,17 +49,39 @@ Result<void> check_disjoint(std::vector<Region> regions) {
   return {};
 }
 
+bool lies_in(const Region& region, const memory::MemoryPtr& memory) {
+  const std::uint64_t begin = address_of(memory->bytes().data());
+  const std::uint64_t size = memory->bytes().size();
+  return region.address >= begin && region.size_bytes <= size &&
+         region.address - begin <= size - region.size_bytes;
+}
+
+Result<void> check_backed(std::span<const Region> regions,
+                          const std::vector<memory::MemoryPtr>& memories) {
+  for (std::size_t i = 0; i < regions.size(); ++i) {
+    const bool backed = std::ranges::any_of(
+        memories, [&](const memory::MemoryPtr& memory) { return lies_in(regions[i], memory); });
+    if (!backed) {
+      return Error{ErrorCode::kInvalidArgument,
+                   "region " + std::to_string(i) + ": " + std::to_string(regions[i].size_bytes) +
+                       " bytes at " + std::to_string(regions[i].address) + " lie in none of the " +
+                       std::to_string(memories.size()) + " memories"};
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
-PhysicalLayout::PhysicalLayout(Layout layout, LayoutView view,
+PhysicalLayout::PhysicalLayout(layout::Description description, LayoutView view,
                                std::vector<memory::MemoryPtr> memories, BlockGuardsPtr guards)
-    : layout_{std::move(layout)},
+    : description_{std::move(description)},
       view_{std::move(view)},
       memories_{std::move(memories)},
       guards_{std::move(guards)},
-      claims_{std::make_shared<ClaimTable>(layout_.config().num_blocks)} {
-  bases_.reserve(layout_.regions().size());
-  for (const Region& region : layout_.regions()) {
+      claims_{std::make_shared<ClaimTable>(view_.axis(layout::Axis::kBlock).extent)} {
+  bases_.reserve(view_.regions().size());
+  for (const Region& region : view_.regions()) {
     bases_.push_back(reinterpret_cast<std::byte*>(region.address));  // NOLINT(*-int-to-ptr)
   }
 }
@@ -71,6 +93,19 @@ PhysicalLayoutBuilder PhysicalLayout::fully_contiguous(const layout::LayoutConfi
 PhysicalLayoutBuilder PhysicalLayout::layer_separate(const layout::LayoutConfig& config,
                                                      layout::BlockDimension dimension) {
   return {config, layout::layer_separate(dimension)};
+}
+
+PhysicalLayoutBuilder PhysicalLayout::packed(PackedLayout packed) {
+  return PhysicalLayoutBuilder{packed};
+}
+
+Result<PhysicalLayoutPtr> PhysicalLayout::over(const LayoutView& view,
+                                               std::vector<memory::MemoryPtr> memories) {
+  KVFERRY_RETURN_IF_ERROR(check_disjoint({view.regions().begin(), view.regions().end()}));
+  KVFERRY_RETURN_IF_ERROR(check_backed(view.regions(), memories));
+  // make_shared cannot reach the private constructor.
+  return PhysicalLayoutPtr{
+      new PhysicalLayout{layout::describe(view), view, std::move(memories), nullptr}};
 }
 
 PhysicalLayoutBuilder& PhysicalLayoutBuilder::allocate_system() {
@@ -100,8 +135,8 @@ Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build() const {
 
 Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_allocated() const {
   KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> sizes,
-                           required_regions(config_, arrangement_));
-  const std::uint64_t alignment = std::max(memory::kAlignmentBytes, config_.alignment);
+                           required_regions(packed_.config, packed_.arrangement));
+  const std::uint64_t alignment = std::max(memory::kAlignmentBytes, packed_.config.alignment);
   KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t total, allocation_bytes(sizes, alignment));
   KVFERRY_ASSIGN_OR_RETURN(memory::MemoryPtr memory, memory::allocate_system(total));
   std::vector<Region> regions;
@@ -129,16 +164,14 @@ Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_adopted() const {
 
 Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::assemble(
     std::vector<Region> regions, std::vector<memory::MemoryPtr> memories) const {
-  KVFERRY_ASSIGN_OR_RETURN(Layout layout,
-                           Layout::create(config_, arrangement_, std::move(regions)));
-  KVFERRY_ASSIGN_OR_RETURN(LayoutView view, view_of(layout));
+  KVFERRY_ASSIGN_OR_RETURN(LayoutView view, packed_view(packed_, std::move(regions)));
   BlockGuardsPtr guards;
   if (guarded_) {
-    KVFERRY_ASSIGN_OR_RETURN(guards, BlockGuards::allocate(config_.num_blocks));
+    KVFERRY_ASSIGN_OR_RETURN(guards, BlockGuards::allocate(packed_.config.num_blocks));
   }
   // make_shared cannot reach the private constructor.
-  return PhysicalLayoutPtr{new PhysicalLayout{std::move(layout), std::move(view),
-                                              std::move(memories), std::move(guards)}};
+  return PhysicalLayoutPtr{
+      new PhysicalLayout{packed_, std::move(view), std::move(memories), std::move(guards)}};
 }
 
 }  // namespace kvferry::transfer

@@ -12,6 +12,7 @@
 #include "wire/envelope_fields.hpp"
 #include "wire/envelope_format.hpp"
 #include "wire/envelope_frame.hpp"
+#include "wire/envelope_layout.hpp"
 #include "wire/text.hpp"
 
 namespace kvferry::wire {
@@ -21,16 +22,7 @@ namespace format = envelope_format;
 using Bytes = std::span<const std::byte>;
 using Worker = v1::WorkerMetadata;
 
-/// What must be known of a value to say what is wrong with it: null while one is written.
-struct Context {
-  const BodyBytes* body{nullptr};
-
-  [[nodiscard]] Error wrong(const BodyPlace& place, std::string_view what) const {
-    return body != nullptr
-               ? Error{ErrorCode::kCorrupt, at_place(*body, place, what)}
-               : Error{ErrorCode::kInvalidArgument, fmt::format("{}: {}", to_string(place), what)};
-  }
-};
+using Context = EnvelopeContext;
 
 BodyPlace in_worker(int number) {
   return {BodyMessage::kWorker, 0, static_cast<std::uint32_t>(number)};
@@ -67,16 +59,6 @@ Epoch epoch_of(std::string_view bytes) {
 }
 
 // ---- The rules that a value must keep, for a message that is read and for one to be written.
-
-template <class Enum>
-Result<void> check_variant(const Context& context, const BodyPlace& place, Enum value, Enum first,
-                           Enum last) {
-  if (value >= first && value <= last) {
-    return {};
-  }
-  return context.wrong(place, fmt::format("{} is not {} to {}", static_cast<int>(value),
-                                          static_cast<int>(first), static_cast<int>(last)));
-}
 
 Result<void> check_times(const Context& context, const Worker& worker) {
   if (worker.issued_unix_ms() < 0 || worker.issued_unix_ms() > format::kTimeMsMax) {
@@ -128,70 +110,14 @@ Result<void> check_agents(const Context& context, const Worker& worker) {
   return {};
 }
 
-Result<void> check_storage(const Context& context, BodyPlace place, const v1::Layout& layout) {
-  std::uint64_t bound = 0;
-  if (layout.storage() == v1::STORAGE_DEVICE) {
-    bound = std::numeric_limits<std::uint32_t>::max();
-  } else if (layout.storage() == v1::STORAGE_DISK) {
-    bound = std::numeric_limits<std::uint64_t>::max();
-  }
-  place.number = v1::Layout::kStorageIdFieldNumber;
-  return layout.storage_id() <= bound
-             ? Result<void>{}
-             : context.wrong(place, fmt::format("{}, at most {} for this storage",
-                                                layout.storage_id(), bound));
-}
-
-Result<void> check_variants(const Context& context, BodyPlace place, const v1::Layout& layout) {
-  place.number = v1::Layout::kStorageFieldNumber;
-  KVFERRY_RETURN_IF_ERROR(
-      check_variant(context, place, layout.storage(), v1::STORAGE_SYSTEM, v1::STORAGE_DISK));
-  place.number = v1::Layout::kAccessFieldNumber;
-  KVFERRY_RETURN_IF_ERROR(
-      check_variant(context, place, layout.access(), v1::ACCESS_READ, v1::ACCESS_READ_WRITE));
-  place.number = v1::Layout::kTierFieldNumber;
-  KVFERRY_RETURN_IF_ERROR(
-      check_variant(context, place, layout.tier(), v1::TIER_UNSPECIFIED, v1::TIER_G4));
-  place.number = v1::Layout::kArrangementFieldNumber;
-  KVFERRY_RETURN_IF_ERROR(check_variant(context, place, layout.arrangement(),
-                                        v1::ARRANGEMENT_FULLY_CONTIGUOUS,
-                                        v1::ARRANGEMENT_LAYER_SEPARATE_BLOCK_SECOND));
-  place.number = v1::Layout::kOrderFieldNumber;
-  return check_variant(context, place, layout.order(), v1::ORDER_UNSPECIFIED, v1::ORDER_HND);
-}
-
-Result<void> check_layout(const Context& context, BodyPlace place, const v1::Layout& layout) {
-  constexpr std::uint32_t kIdMax = std::numeric_limits<std::uint16_t>::max();
-  if (layout.id() > kIdMax) {
-    place.number = v1::Layout::kIdFieldNumber;
-    return context.wrong(place, fmt::format("{}, at most {}", layout.id(), kIdMax));
-  }
-  KVFERRY_RETURN_IF_ERROR(check_variants(context, place, layout));
-  KVFERRY_RETURN_IF_ERROR(check_storage(context, place, layout));
-  if (layout.addresses_size() != layout.sizes_size()) {
-    place.number = v1::Layout::kSizesFieldNumber;
-    return context.wrong(
-        place, fmt::format("{} for {} addresses", layout.sizes_size(), layout.addresses_size()));
-  }
-  if (layout.has_guards_address() != layout.has_guards_bytes()) {
-    place.number = layout.has_guards_address() ? v1::Layout::kGuardsAddressFieldNumber
-                                               : v1::Layout::kGuardsBytesFieldNumber;
-    return context.wrong(place, "guards have an address and a size, or neither");
-  }
-  return {};
-}
-
-Result<void> check_layouts(const Context& context, const Worker& worker) {
-  std::vector<bool> seen(std::size_t{std::numeric_limits<std::uint16_t>::max()} + 1);
-  for (int i = 0; i < worker.layouts_size(); ++i) {
-    const BodyPlace place{BodyMessage::kLayout, static_cast<std::size_t>(i),
-                          v1::Layout::kIdFieldNumber};
-    const v1::Layout& layout = worker.layouts(i);
-    KVFERRY_RETURN_IF_ERROR(check_layout(context, place, layout));
-    if (seen[layout.id()]) {
-      return context.wrong(place, fmt::format("{} is that of another layout too", layout.id()));
+/// A reader that does not know a feature must not be led to believe that it understands all.
+Result<void> check_features_said(const Context& context, const Worker& worker) {
+  for (const std::string_view feature : features_of(worker)) {
+    if (std::ranges::find(worker.required_features(), feature) ==
+        worker.required_features().end()) {
+      return context.wrong(in_worker(Worker::kRequiredFeaturesFieldNumber),
+                           fmt::format("\"{}\", which a layout needs, is not there", feature));
     }
-    seen[layout.id()] = true;
   }
   return {};
 }
@@ -199,40 +125,11 @@ Result<void> check_layouts(const Context& context, const Worker& worker) {
 Result<void> check_values(const Context& context, const Worker& worker) {
   KVFERRY_RETURN_IF_ERROR(check_worker(context, worker));
   KVFERRY_RETURN_IF_ERROR(check_agents(context, worker));
-  return check_layouts(context, worker);
+  KVFERRY_RETURN_IF_ERROR(check_layouts(context, worker));
+  return check_features_said(context, worker);
 }
 
 // ---- From values to the message.
-
-void put_layout(const EnvelopeLayout& from, v1::Layout& to) {
-  // Enumerators of the message are ours and one more: 0 says that nothing is said.
-  to.set_id(from.id.value());
-  to.set_storage(static_cast<v1::Storage>(static_cast<int>(from.location.type) + 1));
-  to.set_storage_id(from.location.id);
-  to.set_access(static_cast<v1::Access>(from.access));
-  to.set_tier(from.tier ? static_cast<v1::Tier>(static_cast<int>(*from.tier) + 1)
-                        : v1::TIER_UNSPECIFIED);
-  to.set_arrangement(static_cast<v1::Arrangement>(static_cast<int>(from.arrangement) + 1));
-  to.set_order(static_cast<v1::Order>(from.config.inner_shape));
-  to.set_num_blocks(from.config.num_blocks);
-  to.set_num_layers(from.config.num_layers);
-  to.set_outer_dim(from.config.outer_dim);
-  to.set_page_size(from.config.page_size);
-  to.set_inner_dim(from.config.inner_dim);
-  to.set_alignment(from.config.alignment);
-  to.set_dtype_width_bytes(from.config.dtype_width_bytes);
-  if (from.config.num_heads) {
-    to.set_num_heads(*from.config.num_heads);
-  }
-  for (const Region& region : from.regions) {
-    to.add_addresses(region.address);
-    to.add_sizes(region.size_bytes);
-  }
-  if (from.guards) {
-    to.set_guards_address(from.guards->address);
-    to.set_guards_bytes(from.guards->size_bytes);
-  }
-}
 
 /// The fields in front of agents and layouts.
 Worker head_of(const Envelope& envelope) {
@@ -258,6 +155,9 @@ Worker message_of(const Envelope& envelope) {
   for (const EnvelopeLayout& from : envelope.layouts) {
     put_layout(from, *worker.add_layouts());
   }
+  for (const std::string_view feature : features_of(worker)) {
+    worker.add_required_features(std::string{feature});
+  }
   return worker;
 }
 
@@ -276,7 +176,9 @@ void append_message(std::string& body, int number, std::string message, Bytes un
 /// The bytes that Protocol Buffers writes, which are in the order of the numbers, and the unknown
 /// fields of each message at its end. The lite runtime gives no other access to those.
 std::string body_of(const Worker& worker, const Envelope& envelope) {
-  std::string body = head_of(envelope).SerializeAsString();
+  Worker head = head_of(envelope);
+  *head.mutable_required_features() = worker.required_features();
+  std::string body = head.SerializeAsString();
   for (int i = 0; i < worker.agents_size(); ++i) {
     append_message(body, Worker::kAgentsFieldNumber, worker.agents(i).SerializeAsString(),
                    envelope.agents[static_cast<std::size_t>(i)].unknown_fields);
@@ -334,42 +236,36 @@ Result<void> check_carriable(const Envelope& envelope, const WireLimits& limits)
           {BodyMessage::kLayout, i, v1::Layout::kAddressesFieldNumber},
           fmt::format("{}, limit {}", layout.regions.size(), limits.descriptors_per_layout));
     }
+    KVFERRY_RETURN_IF_ERROR(check_text({BodyMessage::kLayout, i, v1::Layout::kGroupFieldNumber},
+                                       layout.group, format::kWordBytesMax));
+    if (const auto* const strided = std::get_if<layout::LayoutView::Parts>(&layout.description)) {
+      KVFERRY_RETURN_IF_ERROR(check_text({BodyMessage::kLayout, i, v1::Layout::kPackingFieldNumber},
+                                         strided->packing, format::kWordBytesMax));
+    }
     KVFERRY_RETURN_IF_ERROR(check_unknown(layout.unknown_fields, BodyMessage::kLayout));
   }
   return {};
 }
 
-// ---- From the message to values.
-
-EnvelopeLayout layout_of(const v1::Layout& from) {
-  EnvelopeLayout to;
-  to.id = LayoutId{static_cast<std::uint16_t>(from.id())};
-  to.location = {static_cast<StorageKind::Type>(from.storage() - 1), from.storage_id()};
-  to.access = static_cast<Access>(from.access());
-  if (from.tier() != v1::TIER_UNSPECIFIED) {
-    to.tier = static_cast<LogicalType>(from.tier() - 1);
+/// What a description holds that the message has no place for.
+Result<void> check_nothing_lost(const Envelope& envelope, const Worker& worker) {
+  for (std::size_t i = 0; i < envelope.layouts.size(); ++i) {
+    const EnvelopeLayout& given = envelope.layouts[i];
+    EnvelopeLayout said = layout_of(worker.layouts(static_cast<int>(i)));
+    said.unknown_fields = given.unknown_fields;
+    if (said != given) {
+      return Error{
+          ErrorCode::kInvalidArgument,
+          fmt::format("layouts[{}]: holds what an envelope cannot say: an inner_shape beside "
+                      "its order, regions of its strides, parts of other axes than layer "
+                      "and head, or extents that contradict each other",
+                      i)};
+    }
   }
-  to.arrangement = static_cast<layout::Arrangement>(from.arrangement() - 1);
-  to.config = {.num_blocks = from.num_blocks(),
-               .num_layers = from.num_layers(),
-               .outer_dim = from.outer_dim(),
-               .page_size = from.page_size(),
-               .inner_dim = from.inner_dim(),
-               .alignment = from.alignment(),
-               .dtype_width_bytes = from.dtype_width_bytes(),
-               .inner_shape = static_cast<layout::InnerShape>(from.order())};
-  if (from.has_num_heads()) {
-    to.config.num_heads = from.num_heads();
-  }
-  to.regions.reserve(static_cast<std::size_t>(from.addresses_size()));
-  for (int i = 0; i < from.addresses_size(); ++i) {
-    to.regions.push_back({from.addresses(i), from.sizes(i)});
-  }
-  if (from.has_guards_address()) {
-    to.guards = Region{from.guards_address(), from.guards_bytes()};
-  }
-  return to;
+  return {};
 }
+
+// ---- From the message to values.
 
 Envelope envelope_of(const Worker& worker) {
   Envelope envelope;
@@ -407,6 +303,7 @@ Result<std::vector<std::byte>> encode_envelope(const Envelope& envelope, const W
   KVFERRY_RETURN_IF_ERROR(check_carriable(envelope, limits));
   const Worker worker = message_of(envelope);
   KVFERRY_RETURN_IF_ERROR(check_values(Context{}, worker));
+  KVFERRY_RETURN_IF_ERROR(check_nothing_lost(envelope, worker));
   const std::string body = body_of(worker, envelope);
   const std::uint64_t body_bytes_max = limits.message_bytes - format::kHeaderBytes;
   if (body.size() > body_bytes_max) {
@@ -450,8 +347,15 @@ MessageView view_of(const Envelope& envelope) {
     layout.handle = {view.worker_id, from.id};
     layout.logical_type = from.tier.value_or(layout.logical_type);
     layout.mem_type = mem_type_of(from.location);
-    layout.layout_type_details = details_of(from.arrangement);
-    layout.layout_config = from.config;
+    layout.layout_config = config_of(from.description);
+    if (const auto* const packed = std::get_if<layout::PackedLayout>(&from.description)) {
+      layout.layout_type_details = details_of(packed->arrangement);
+      std::visit(
+          [packed](auto& details) { details.kv_block_layout = kv_block_layout_of(packed->order); },
+          layout.layout_type_details);
+    } else {
+      layout.strided = true;
+    }
     layout.location = from.location;
     layout.agent_name = view.nixl_agent_name;
     layout.device_id = from.location.id;

@@ -77,6 +77,16 @@ constexpr std::array kLayoutFields{
     Known{17, "sizes", Kind::kF64s},
     Known{18, "guards_address", Kind::kF64},
     Known{19, "guards_bytes", Kind::kF64},
+    Known{22, "axes", Kind::kBytes},
+    Known{23, "first_layer", Kind::kU64},
+    Known{24, "model_layers", Kind::kU64},
+    Known{25, "first_head", Kind::kU64},
+    Known{26, "model_heads", Kind::kU64},
+    Known{27, "strides", Kind::kF64s},
+    Known{28, "region_steps", Kind::kF64s},
+    Known{29, "offset_bytes", Kind::kU64},
+    Known{30, "packing", Kind::kText},
+    Known{31, "group", Kind::kText},
 };
 
 std::span<const Known> fields_of(BodyMessage message) noexcept {
@@ -88,22 +98,17 @@ std::span<const Known> fields_of(BodyMessage message) noexcept {
   return {};
 }
 
-/// The field, whose numbers run from 1 without a gap; null when it is not known.
+/// The field; null when it is not known.
 const Known* known_field(BodyMessage message, std::uint32_t number) noexcept {
   const auto fields = fields_of(message);
-  return number <= fields.size() ? &fields[number - 1] : nullptr;
+  const auto found = std::ranges::lower_bound(fields, number, {}, &Known::number);
+  return found != fields.end() && found->number == number ? &*found : nullptr;
 }
 
-constexpr bool numbers_have_no_gap(std::span<const Known> fields) noexcept {
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (fields[i].number != i + 1) {
-      return false;
-    }
-  }
-  return true;
-}
-static_assert(numbers_have_no_gap(kWorkerFields) && numbers_have_no_gap(kAgentFields) &&
-              numbers_have_no_gap(kLayoutFields));
+static_assert(std::ranges::is_sorted(kWorkerFields, {}, &Known::number) &&
+              std::ranges::is_sorted(kAgentFields, {}, &Known::number) &&
+              std::ranges::is_sorted(kLayoutFields, {}, &Known::number));
+constexpr std::size_t kNumberMax = kLayoutFields.back().number;
 
 /// One field as it stands in a message.
 struct Field {
@@ -239,7 +244,7 @@ class Checker {
   Result<void> message(Bytes bytes, std::size_t offset, BodyPlace place) {
     FieldReader reader{bytes};
     Field field;
-    std::array<std::uint64_t, std::size(kLayoutFields) + 1> counts{};
+    std::array<std::uint64_t, kNumberMax + 1> counts{};
     while (reader.next(field)) {
       const Known* const known = known_field(place.message, field.number);
       if (known == nullptr) {
@@ -314,9 +319,7 @@ class Checker {
         return {};
       case Kind::kText: return check_text(place, at, as_text(field.bytes));
       case Kind::kBytes: {
-        const bool is_epoch = place.message == BodyMessage::kWorker;
-        return check_length(place, at, field.bytes.size(),
-                            is_epoch ? envelope_format::kEpochBytes : limits_.nixl_metadata_bytes);
+        return check_length(place, at, field.bytes.size(), bytes_max(place.message));
       }
       case Kind::kU64:
       case Kind::kF64:
@@ -325,8 +328,18 @@ class Checker {
     return {};
   }
 
+  /// Of the one field of bytes that each message has.
+  [[nodiscard]] std::uint64_t bytes_max(BodyMessage message) const noexcept {
+    switch (message) {
+      case BodyMessage::kWorker: return envelope_format::kEpochBytes;
+      case BodyMessage::kAgent: return limits_.nixl_metadata_bytes;
+      case BodyMessage::kLayout: return envelope_format::kAxesBytes;
+    }
+    return 0;
+  }
+
   Result<void> check_text(const BodyPlace& place, std::size_t at, std::string_view text) const {
-    const bool is_word = place.message == BodyMessage::kAgent || place.number == kRequiredFeatures;
+    const bool is_word = place.message != BodyMessage::kWorker || place.number == kRequiredFeatures;
     const std::string what =
         fault_of_text(text, is_word ? envelope_format::kWordBytesMax : limits_.agent_name_bytes);
     return what.empty() ? Result<void>{} : wrong(place, at, what);
@@ -365,8 +378,11 @@ Result<void> check_features(const BodyBytes& body, const WireLimits& limits) {
   Field field;
   std::vector<std::string> unknown;
   while (reader.next(field) && unknown.size() < limits.required_features) {
-    if (field.number == kRequiredFeatures && field.type == WireType::kBytes) {
-      const std::string_view name = as_text(field.bytes);
+    if (field.number != kRequiredFeatures || field.type != WireType::kBytes) {
+      continue;
+    }
+    const std::string_view name = as_text(field.bytes);
+    if (std::ranges::find(envelope_format::kFeatures, name) == envelope_format::kFeatures.end()) {
       const std::string_view text = name.substr(0, valid_utf8_prefix(name));
       unknown.push_back(printable(text));
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -40,6 +41,17 @@ inline constexpr std::size_t kSignatureBytes = 64;
 inline constexpr std::size_t kEpochBytes = 16;
 /// Of an agent's kind and of a required feature: short words of ours.
 inline constexpr std::size_t kWordBytesMax = 64;
+
+/// What a reader of the first envelopes did not know, and must not pass over.
+inline constexpr std::string_view kOrders{"orders"};
+inline constexpr std::string_view kParts{"parts"};
+inline constexpr std::string_view kStrides{"strides"};
+inline constexpr std::array<std::string_view, 3> kFeatures{kOrders, kParts, kStrides};
+
+/// Of a custom order: one byte for each axis.
+inline constexpr std::size_t kAxesBytes = 4;
+/// Axes that have a stride of their own: all but the elements.
+inline constexpr std::size_t kStridedAxes = 5;
 
 /// The last whole millisecond that a time_point of 64-bit nanoseconds holds: in the year 2262.
 inline constexpr std::int64_t kTimeMsMax = 9'223'372'036'854;

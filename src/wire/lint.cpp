@@ -222,14 +222,17 @@ class Linter {
     const bool contiguous =
         std::holds_alternative<FullyContiguousDetails>(layout.layout_type_details);
     const std::uint64_t count_needed = contiguous ? 1 : config.num_layers;
-    if (regions.size() != count_needed) {
+    if (!layout.strided && regions.size() != count_needed) {
       refuse(LintRule::kRegionCount, {Field::kRegions}, [&regions, count_needed] {
         return fmt::format("{} regions of {}", regions.size(), count_needed);
       });
     }
-    const std::uint64_t bytes_needed = saturated(
-        checked_product({config.num_blocks, contiguous ? config.num_layers : 1, config.outer_dim,
-                         config.page_size, config.inner_dim, config.dtype_width_bytes}));
+    const std::uint64_t bytes_needed =
+        layout.strided
+            ? 0
+            : saturated(checked_product({config.num_blocks, contiguous ? config.num_layers : 1,
+                                         config.outer_dim, config.page_size, config.inner_dim,
+                                         config.dtype_width_bytes}));
     const bool on_disk = layout.location.type == StorageKind::Type::kDisk;
     for (std::size_t i = 0; i < regions.size(); ++i) {
       region(i, regions[i], bytes_needed, on_disk);

@@ -1,9 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kvferry/wire/metadata.hpp"
 
-#include <fmt/format.h>
+#include <algorithm>
 
 namespace kvferry::wire {
+namespace {
+
+using layout::Axis;
+
+/// By the numbers of BlockDim.
+constexpr std::array<Axis, 4> kAxisOfDim{Axis::kLayer, Axis::kOuter, Axis::kToken, Axis::kHead};
+
+struct KnownOrder {
+  KvBlockLayout::Type type;
+  layout::BlockAxes axes;
+};
+constexpr std::array<KnownOrder, 4> kKnownOrders{
+    {{KvBlockLayout::Type::kUniversalTp, layout::kUniversalTp},
+     {KvBlockLayout::Type::kUniversalPp, layout::kUniversalPp},
+     {KvBlockLayout::Type::kOperationalHnd, layout::kHnd},
+     {KvBlockLayout::Type::kOperationalNhd, layout::kNhd}}};
+
+}  // namespace
 
 std::string_view to_string(MessageFormat format) noexcept {
   return format == MessageFormat::kA ? "A" : "B";
@@ -102,39 +120,44 @@ const std::optional<KvBlockLayout>& kv_block_layout_of(const LayoutTypeDetails& 
   return std::get_if<FullyContiguousDetails>(&details)->kv_block_layout;
 }
 
-KvBlockLayout kv_block_layout_of(layout::InnerShape shape) noexcept {
-  switch (shape) {
-    case layout::InnerShape::kUnknown: break;
-    case layout::InnerShape::kNhd: return {KvBlockLayout::Type::kOperationalNhd, {}};
-    case layout::InnerShape::kHnd: return {KvBlockLayout::Type::kOperationalHnd, {}};
+KvBlockLayout kv_block_layout_of(const std::optional<layout::BlockAxes>& order) noexcept {
+  if (!order) {
+    return {};
   }
-  return {};
+  for (const KnownOrder& known : kKnownOrders) {
+    if (*order == known.axes) {
+      return {known.type, {}};
+    }
+  }
+  KvBlockLayout custom{KvBlockLayout::Type::kCustom, {}};
+  for (std::size_t i = 0; i < order->size(); ++i) {
+    const auto* const found = std::ranges::find(kAxisOfDim, (*order)[i]);
+    custom.custom[i] = static_cast<BlockDim>(found - kAxisOfDim.begin());
+  }
+  return custom;
 }
 
-Result<layout::LayoutConfig> told_config(layout::LayoutConfig config,
-                                         const LayoutTypeDetails& details) {
+layout::PackedLayout told_layout(const layout::LayoutConfig& config,
+                                 const LayoutTypeDetails& details) {
+  layout::PackedLayout told = layout::packed_layout(config, arrangement_of(details));
   const std::optional<KvBlockLayout>& order = kv_block_layout_of(details);
   if (!order) {
-    return config;
+    return told;
   }
-  switch (order->type) {
-    case KvBlockLayout::Type::kOperationalNhd:
-      config.inner_shape = layout::InnerShape::kNhd;
-      return config;
-    case KvBlockLayout::Type::kOperationalHnd:
-      config.inner_shape = layout::InnerShape::kHnd;
-      return config;
-    case KvBlockLayout::Type::kUnknown: return config;
-    case KvBlockLayout::Type::kUniversalTp:
-    case KvBlockLayout::Type::kUniversalPp:
-    case KvBlockLayout::Type::kCustom: break;
+  const auto* const known = std::ranges::find(kKnownOrders, order->type, &KnownOrder::type);
+  std::optional<layout::BlockAxes> axes;
+  if (known != kKnownOrders.end()) {
+    axes = known->axes;
+  } else if (order->type == KvBlockLayout::Type::kCustom) {
+    axes.emplace();
+    std::ranges::transform(order->custom, axes->begin(),
+                           [](BlockDim dim) { return kAxisOfDim[static_cast<std::size_t>(dim)]; });
   }
-  if (std::holds_alternative<LayerSeparateDetails>(details)) {
-    return config;
+  const bool separate = std::holds_alternative<LayerSeparateDetails>(details);
+  if (axes && (!separate || *axes == layout::kNhd || *axes == layout::kHnd)) {
+    told.order = axes;
   }
-  return Error{ErrorCode::kIncompatible,
-               fmt::format("kv_block_layout: {}, and only blocks in NHD or HND can be moved",
-                           to_string(order->type))};
+  return told;
 }
 
 }  // namespace kvferry::wire

@@ -209,10 +209,10 @@ Stand shm(PhysicalLayoutPtr source, PhysicalLayoutPtr destination,
   const TimePoint deadline = std::chrono::steady_clock::now() + std::chrono::seconds{30};
   const auto peer = reader->load_peer("owner", *owner->local_metadata(), deadline);
   EXPECT_THAT(peer, IsOk());
-  const auto side = reader->prepare_remote(*peer, source->layout().regions());
+  const auto side = reader->prepare_remote(*peer, source->view().regions());
   EXPECT_THAT(side, IsOk());
   auto executor =
-      make_agent_executor({reader, *peer, *side, destination->layout().regions(), destination});
+      make_agent_executor({reader, *peer, *side, destination->view().regions(), destination});
   EXPECT_THAT(executor, IsOk());
   return {*std::move(executor), {directory, owner}};
 }

@@ -119,7 +119,7 @@ class DemoTest(unittest.TestCase):
             (("--name", "w", "--page", "0"), 3, "page_size"),
             (("--name", "w", "--dtype", "3"), 3, "dtype"),
             (("--name", "w", "--layout", "xy"), 2, "xy"),
-            (("--name", "w", "--order", "utp"), 3, "utp"),
+            (("--name", "w", "--order", "utp", "--layout", "ls"), 3, "needs one region"),
             (("--name", "w", "--publish", "z"), 2, "is none of a, b and envelope"),
             (("--name", "w", "--publish", "a,"), 2, "is none of a, b and envelope"),
             (("--name", "w", "--exchange", "dir:/no/such/place"), 4, "/no/such"),

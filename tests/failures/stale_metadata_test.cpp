@@ -82,8 +82,7 @@ class NaivePuller {
       known_.emplace(name, *wire::decode_envelope(handshake()));
     }
     const wire::EnvelopeLayout& layout = known_.at(name).layouts.at(0);
-    const auto view =
-        *view_of(*layout::Layout::create(layout.config, layout.arrangement, layout.regions));
+    const auto view = *layout::view_of(layout.description, layout.regions);
     layout::Place place;
     place[layout::Axis::kLayer] = 1;
     const layout::Location at = view.locate(place);

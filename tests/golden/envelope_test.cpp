@@ -52,15 +52,64 @@ void put_unknown(const Bytes& fields, Json& value) {
   }
 }
 
-Json layout(const EnvelopeLayout& layout) {
+Json part(std::uint64_t first, std::uint64_t model) {
+  return {{"first", integer(first)}, {"model", integer(model)}};
+}
+
+Json order(const std::optional<layout::BlockAxes>& order) {
+  constexpr std::array kNames{"", "Layer", "Outer", "Page", "Head"};
+  if (!order) {
+    return "Unknown";
+  }
+  const std::string name = to_string(*order);
+  if (name.find(',') == std::string::npos) {
+    return name;
+  }
+  Json axes = Json::array();
+  for (const layout::Axis axis : *order) {
+    axes.push_back(kNames.at(static_cast<std::size_t>(axis)));
+  }
+  return {{"Custom", axes}};
+}
+
+void put(const layout::PackedLayout& packed, Json& value) {
   constexpr std::array kArrangements{"FullyContiguous", "LayerSeparateBlockIsFirstDim",
                                      "LayerSeparateBlockIsSecondDim"};
-  const layout::LayoutConfig& config = layout.config;
+  value["arrangement"] = kArrangements.at(static_cast<std::size_t>(packed.arrangement));
+  value["config"]["order"] = order(packed.order);
+  for (const auto& [name, held] :
+       {std::pair{"layers", packed.layers}, std::pair{"heads", packed.heads}}) {
+    if (held.whole != 0) {
+      value[name] = part(held.origin, held.whole);
+    }
+  }
+}
+
+void put(const layout::LayoutView::Parts& parts, Json& value) {
+  value["arrangement"] = "Strided";
+  Json strides{{"bytes", Json::array()},
+               {"region_steps", Json::array()},
+               {"offset", integer(parts.offset_bytes)},
+               {"packing", parts.packing}};
+  for (std::size_t i = 0; i < 5; ++i) {
+    strides["bytes"].push_back(integer(parts.axes[i].stride_bytes));
+    strides["region_steps"].push_back(parts.axes[i].region_step);
+  }
+  value["strides"] = strides;
+  for (const auto& [name, axis] :
+       {std::pair{"layers", parts.axes[1]}, std::pair{"heads", parts.axes[4]}}) {
+    if (axis.extent != axis.whole) {
+      value[name] = part(axis.origin, axis.whole);
+    }
+  }
+}
+
+Json layout(const EnvelopeLayout& layout) {
+  const layout::LayoutConfig config = config_of(layout.description);
   Json value{{"id", layout.id.value()},
              {"storage", storage_value(layout.location)},
              {"access", to_string(layout.access)},
              {"tier", layout.tier ? Json(to_string(*layout.tier)) : Json()},
-             {"arrangement", kArrangements.at(static_cast<std::size_t>(layout.arrangement))},
              {"config",
               {{"num_blocks", integer(config.num_blocks)},
                {"num_layers", integer(config.num_layers)},
@@ -69,10 +118,14 @@ Json layout(const EnvelopeLayout& layout) {
                {"inner_dim", integer(config.inner_dim)},
                {"alignment", integer(config.alignment)},
                {"dtype_width_bytes", integer(config.dtype_width_bytes)},
-               {"order", to_string(config.inner_shape)},
+               {"order", "Unknown"},
                {"num_heads", config.num_heads ? integer(*config.num_heads) : Json()}}},
              {"regions", Json::array()},
              {"guards", layout.guards ? region(*layout.guards) : Json()}};
+  std::visit([&value](const auto& one) { put(one, value); }, layout.description);
+  if (!layout.group.empty()) {
+    value["group"] = layout.group;
+  }
   for (const Region& one : layout.regions) {
     value["regions"].push_back(region(one));
   }
@@ -199,9 +252,9 @@ TEST_P(GoldenEnvelope, IsNoMessageOfFormatAOrB) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, GoldenEnvelope,
-                         testing::Values("minimal", "seed_like", "several", "signed",
-                                         "newer_fields", "newer_fields_signed", "newer_header",
-                                         "required_features"),
+                         testing::Values("minimal", "seed_like", "several", "signed", "orders",
+                                         "strided", "newer_fields", "newer_fields_signed",
+                                         "newer_header", "required_features"),
                          [](const auto& test) { return test.param; });
 
 /// The bytes of the lines of hexadecimal digits in the first code block behind a heading.
@@ -235,7 +288,7 @@ TEST(GoldenEnvelopeFiles, AreAllTested) {
   for (const auto& entry : std::filesystem::directory_iterator{folder()}) {
     files += entry.path().extension() == ".kvfy" ? 1 : 0;
   }
-  EXPECT_EQ(files, 8U);
+  EXPECT_EQ(files, 10U);
 }
 
 TEST(GoldenEnvelopeFiles, ManyMessagesOfFormatAAreNoEnvelopes) {

@@ -130,7 +130,11 @@ TEST(PackedView, RefusesWhatIsNoLayout) {
               HasSubstr("needs one region, and layer separate (block first) has one for each"));
   PackedLayout packed = small(kNhd);
   packed.config.num_heads.reset();
-  EXPECT_THAT(refusal(packed), StartsWith("num_heads: not told"));
+  packed.order = kUniversalTp;
+  EXPECT_EQ(refusal(packed), "order: UniversalTP needs the number of heads");
+  packed.order = kHnd;
+  packed.heads = {0, 3, 8};
+  EXPECT_EQ(refusal(packed), "heads: a part of heads that are not told apart");
   packed = small(kNhd);
   packed.heads = {0, 2, 8};
   EXPECT_EQ(refusal(packed), "heads: the part has 2, the config 3");

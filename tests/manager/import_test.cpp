@@ -122,7 +122,7 @@ TEST_F(Import, RefusesRegionsThatThePeersAgentDidNotRegister) {
   ASSERT_THAT(owner_.manager->register_layout(secret, {.access = Access::kNone}), IsOk());
   refused(changed([&](RdmaLayoutDescriptors& said) {
             said.layouts[0].layout.memory_descriptors[0].address =
-                secret->layout().regions()[0].address;
+                secret->view().regions()[0].address;
           }),
           ErrorCode::kInvalidArgument, "not inside memory that the peer registered");
 }
@@ -360,7 +360,7 @@ TEST_F(Import, WhatIsNotSaidIsRefusedUntilItIsAssumed) {
 
 TEST_F(Import, AssumptionsThatContradictTheMessageAreRefused) {
   ImportOptions wrong_order = knowing_heads();
-  wrong_order.assume.order = InnerShape::kHnd;
+  wrong_order.assume.order = layout::kHnd;
   refused(owner_.exported(), ErrorCode::kInvalidArgument, "assumed order HND", wrong_order);
   refused(owner_.exported(), ErrorCode::kInvalidArgument, "num_heads", knowing_heads(3));
   refused(owner_.exported(), ErrorCode::kInvalidArgument, "num_heads", knowing_heads(0));

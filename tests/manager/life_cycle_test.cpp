@@ -180,7 +180,9 @@ TEST_F(LifeCycle, SameGenerationAgainIsNothingNew) {
 
 TEST_F(LifeCycle, OtherContentOfTheSameGenerationIsCorrupt) {
   ASSERT_THAT(import(envelope()), IsOk());
-  EXPECT_THAT(import(changed([](wire::Envelope& said) { said.layouts[0].config.alignment = 2; })),
+  EXPECT_THAT(import(changed([](wire::Envelope& said) {
+                std::get<layout::PackedLayout>(said.layouts[0].description).config.alignment = 2;
+              })),
               FailsWith(ErrorCode::kCorrupt, "is known with another content"));
 }
 

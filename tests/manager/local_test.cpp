@@ -77,10 +77,12 @@ TEST_F(LocalLayouts, EnvelopeTellsWhatThereIs) {
   ASSERT_EQ(envelope.layouts.size(), 2U);
   EXPECT_EQ(envelope.layouts[0].id, LayoutId{0});
   EXPECT_EQ(envelope.layouts[0].access, Access::kRead);
-  EXPECT_EQ(envelope.layouts[0].config, standard_config(4));
+  EXPECT_EQ(std::get<layout::PackedLayout>(envelope.layouts[0].description),
+            layout::packed_layout(standard_config(4), Arrangement::kFullyContiguous));
   EXPECT_FALSE(envelope.layouts[0].guards.has_value());
   EXPECT_EQ(envelope.layouts[1].access, Access::kReadWrite);
-  EXPECT_EQ(envelope.layouts[1].arrangement, Arrangement::kLayerSeparateBlockSecond);
+  EXPECT_EQ(std::get<layout::PackedLayout>(envelope.layouts[1].description).arrangement,
+            Arrangement::kLayerSeparateBlockSecond);
   EXPECT_EQ(envelope.layouts[1].tier, wire::LogicalType::kG2);
   EXPECT_EQ(envelope.layouts[1].regions.size(), 2U);
   EXPECT_EQ(envelope.layouts[1].guards, (*guarded)->guards()->region());

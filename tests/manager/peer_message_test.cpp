@@ -29,6 +29,8 @@ using wire::SerializedLayout;
 
 const std::vector<std::byte> kBlob{std::byte{1}, std::byte{2}, std::byte{3}};
 
+const layout::Assumptions kAssumed{.order = layout::kNhd, .num_heads = 2};
+
 /// A message of worker 7 with one layout of each arrangement.
 class ReadMessage : public ::testing::Test {
  protected:
@@ -38,12 +40,12 @@ class ReadMessage : public ::testing::Test {
       LocalLayout local;
       local.handle = {WorkerId{7}, LayoutId{static_cast<std::uint16_t>(caches_.size())}};
       local.physical = caches_.back().physical();
-      said_.push_back(describe(local, "prefill-7", wire::MessageFormat::kA));
-      said_in_b_.push_back(describe(local, "prefill-7", wire::MessageFormat::kB));
+      said_.push_back(*describe(local, "prefill-7", wire::MessageFormat::kA));
+      said_in_b_.push_back(*describe(local, "prefill-7", wire::MessageFormat::kB));
     }
   }
 
-  [[nodiscard]] Result<ToldPeer> read(const Assumptions& assume = {}) const {
+  [[nodiscard]] Result<ToldPeer> read(const layout::Assumptions& assume = {}) const {
     return read_message(message().as_bytes(), {.agent_kind = "shm", .assume = assume});
   }
   [[nodiscard]] SerializedLayout message() const {
@@ -53,7 +55,7 @@ class ReadMessage : public ::testing::Test {
   }
 
   std::vector<GuardedCache> caches_;
-  [[nodiscard]] Result<ToldPeer> read_in_b(const Assumptions& assume = {}) const {
+  [[nodiscard]] Result<ToldPeer> read_in_b(const layout::Assumptions& assume = {}) const {
     const auto packed = SerializedLayout::pack({WorkerId{7}, "prefill-7"}, kBlob, said_in_b_,
                                                wire::MessageFormat::kB);
     EXPECT_THAT(packed, IsOk());
@@ -73,7 +75,7 @@ class ReadMessage : public ::testing::Test {
 };
 
 TEST_F(ReadMessage, FormatBMakesTheSameViewAsTheOwnersOwn) {
-  for (const Assumptions& assume : {Assumptions{}, Assumptions{InnerShape::kNhd, 2}}) {
+  for (const layout::Assumptions& assume : {layout::Assumptions{}, kAssumed}) {
     const auto peer = read_in_b(assume);
     ASSERT_THAT(peer, IsOk());
     for (std::size_t i = 0; i < 3; ++i) {
@@ -82,9 +84,9 @@ TEST_F(ReadMessage, FormatBMakesTheSameViewAsTheOwnersOwn) {
     }
   }
   EXPECT_EQ(said_in_b_[0].logical_type, wire::LogicalType::kG2);
-  EXPECT_THAT(read_in_b({InnerShape::kHnd, std::nullopt}),
+  EXPECT_THAT(read_in_b({.order = layout::kHnd}),
               FailsWith(ErrorCode::kInvalidArgument, "assumed order HND, the message says NHD"));
-  EXPECT_THAT(read_in_b({std::nullopt, 4}),
+  EXPECT_THAT(read_in_b({.num_heads = 4}),
               FailsWith(ErrorCode::kInvalidArgument, "assumed num_heads 4, the message says 2"));
 }
 
@@ -95,17 +97,42 @@ TEST_F(ReadMessage, WhatFormatBLeavesUnknownStaysOpaque) {
   const auto peer = read_in_b();
   ASSERT_THAT(peer, IsOk());
   EXPECT_TRUE(peer->layouts[0].view.is_opaque());
-  const auto known = read_in_b({InnerShape::kNhd, std::nullopt});
+  const auto known = read_in_b({.order = layout::kNhd});
   ASSERT_THAT(known, IsOk());
   EXPECT_FALSE(known->layouts[0].view.is_opaque());
 }
 
-TEST_F(ReadMessage, RefusesOrdersThatCannotBeMoved) {
+TEST_F(ReadMessage, TakesOrdersOfOneRegionAndRefusesThemWithoutHeads) {
   // Regions of one layer each cannot have such an order; the original takes it for unknown.
   say_order(1, wire::KvBlockLayout::Type::kUniversalTp);
-  EXPECT_THAT(read_in_b(), IsOk());
   say_order(0, wire::KvBlockLayout::Type::kUniversalPp);
-  EXPECT_THAT(read_in_b(), FailsWith(ErrorCode::kIncompatible, "kv_block_layout: UniversalPP"));
+  const auto peer = read_in_b();
+  ASSERT_THAT(peer, IsOk());
+  const auto own = transfer::PhysicalLayout::packed(
+                       {.config = standard_config(4), .order = layout::kUniversalPp})
+                       .allocate_system()
+                       .build();
+  ASSERT_THAT(own, IsOk());
+  EXPECT_EQ(compatible(peer->layouts[0].view, (*own)->view()).verdict, layout::Verdict::kIdentical);
+  EXPECT_TRUE(peer->layouts[1].view.is_opaque());
+  said_in_b_[0].layout.layout_config.num_heads.reset();
+  EXPECT_THAT(read_in_b(),
+              FailsWith(ErrorCode::kIncompatible, "order: UniversalPP needs the number of heads"));
+}
+
+TEST_F(ReadMessage, FormatsThatCannotTellAnOrderSaySo) {
+  LocalLayout local;
+  local.handle = {WorkerId{7}, LayoutId{5}};
+  local.physical = *transfer::PhysicalLayout::packed(
+                        {.config = standard_config(4), .order = layout::kUniversalTp})
+                        .allocate_system()
+                        .build();
+  EXPECT_THAT(describe(local, "prefill-7", wire::MessageFormat::kA),
+              FailsWith(ErrorCode::kIncompatible, "format A cannot tell the order UniversalTP"));
+  const auto said = describe(local, "prefill-7", wire::MessageFormat::kB);
+  ASSERT_THAT(said, IsOk());
+  EXPECT_EQ(wire::kv_block_layout_of(said->layout.layout_type_details)->type,
+            wire::KvBlockLayout::Type::kUniversalTp);
 }
 
 TEST_F(ReadMessage, RefusesHeadsThatDoNotDivideTheRow) {
@@ -131,25 +158,25 @@ TEST_F(ReadMessage, TakesOverWhatTheMessageSays) {
 }
 
 TEST_F(ReadMessage, AssumptionsMakeTheSameViewAsTheOwnersOwn) {
-  const auto peer = read({InnerShape::kNhd, 2});
+  const auto peer = read(kAssumed);
   ASSERT_THAT(peer, IsOk());
   for (std::size_t i = 0; i < 3; ++i) {
     const ToldLayout& layout = peer->layouts[i];
     EXPECT_EQ(compatible(layout.view, caches_[i].view()).verdict, layout::Verdict::kIdentical);
   }
-  EXPECT_EQ(peer->identity.assume, (Assumptions{InnerShape::kNhd, 2}));
+  EXPECT_EQ(peer->identity.assume, kAssumed);
 }
 
 TEST_F(ReadMessage, AssumedOrderAddsToUnknownAndMayNotContradict) {
-  EXPECT_THAT(read({InnerShape::kHnd, 2}),
+  EXPECT_THAT(read({.order = layout::kHnd, .num_heads = 2}),
               FailsWith(ErrorCode::kInvalidArgument, "LayoutHandle(worker=7, layout=1): assumed"));
   for (auto& layout : said_) {
     layout.layout.layout_config.inner_shape = InnerShape::kUnknown;
   }
-  const auto peer = read({InnerShape::kHnd, 2});
+  const auto peer = read({.order = layout::kHnd, .num_heads = 2});
   ASSERT_THAT(peer, IsOk());
   EXPECT_FALSE(peer->layouts[0].view.is_opaque());
-  const auto without = read({std::nullopt, 2});
+  const auto without = read({.num_heads = 2});
   ASSERT_THAT(without, IsOk());
   EXPECT_TRUE(without->layouts[0].view.is_opaque()) << "no order, no guess";
 }
@@ -199,7 +226,7 @@ TEST_F(ReadMessage, TakesElementsOfOneByteWhichTheOriginalDoesNot) {
   LocalLayout local;
   local.handle = LayoutHandle{WorkerId{7}, LayoutId{0}};
   local.physical = cache.physical();
-  said_ = {describe(local, "prefill-7", wire::MessageFormat::kA)};
+  said_ = {*describe(local, "prefill-7", wire::MessageFormat::kA)};
   const auto peer = read();
   ASSERT_THAT(peer, IsOk());
   EXPECT_EQ(peer->layouts[0].view.element_bytes(), 1U);

@@ -105,7 +105,7 @@ inline Result<bool> pull_block(manager::TransportManager& reader, LayoutHandle s
 /// What Assumptions have to say of standard_config(), which format A cannot.
 inline manager::ImportOptions knowing_heads(std::uint64_t heads = 2) {
   manager::ImportOptions options;
-  options.assume.order = layout::InnerShape::kNhd;
+  options.assume.order = layout::kNhd;
   options.assume.num_heads = heads;
   return options;
 }

@@ -172,6 +172,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, GatherProperty, ::testing::Range<std::uint64_t>(
 /// A rank's share of 4 layers and 4 heads of 2 elements of 2 bytes; 8 blocks of 4 tokens.
 LayoutView rank_view(const layout::Rank& tp, const layout::Rank& pp = {}) {
   layout::PackedLayout packed;
+  packed.order = layout::kNhd;
   packed.layers = layout::layers_of(pp, 4).value();
   packed.heads = layout::heads_of(tp, 4).value();
   packed.config = {.num_blocks = 8,
@@ -276,6 +277,7 @@ TEST(Gather, RefusesSourcesThatCannotBe) {
   EXPECT_THAT(Gather::create({}, rank_view({}), kFourPairs.view()).error().message,
               StartsWith("sources: 0, from 1 to 256"));
   layout::PackedLayout other;
+  other.order = layout::kNhd;
   other.config = {.num_blocks = 8,
                   .num_layers = 4,
                   .outer_dim = 2,

@@ -16,6 +16,7 @@ using layout::LayoutView;
 /// Layers 2 to 3 of 4, heads 3 to 5 of 6; 2 outers, 3 blocks of 4 tokens.
 LayoutView part() {
   layout::PackedLayout packed;
+  packed.order = layout::kNhd;
   packed.layers = {2, 2, 4};
   packed.heads = {3, 3, 6};
   packed.config = {.num_blocks = 3,

@@ -25,7 +25,8 @@ GeometrySpec geometry(std::string_view text) {
   return std::get<GeometrySpec>(*spec);
 }
 
-Outcome<layout::LayoutView> view(std::string_view text, const Assumption& assumption = {}) {
+Outcome<layout::LayoutView> view(std::string_view text,
+                                 const layout::Assumptions& assumption = {}) {
   const Outcome<Spec> spec = parse_spec(text);
   return spec ? view_of(*spec, assumption) : Outcome<layout::LayoutView>{spec.error()};
 }
@@ -164,7 +165,7 @@ TEST(FileSpec, IsToldApartByWhatTheCallerAssumes) {
   EXPECT_EQ(assumed->axis(Axis::kHead).extent, 8U);
   EXPECT_THAT(view(file, *parse_assumption("heads=7")),
               EndsWith(3, "num_heads: 7 is not a divisor of inner_dim 1024"));
-  EXPECT_THAT(view(file, *parse_assumption("order=hnd")), EndsWith(3, "the layout says NHD"));
+  EXPECT_THAT(view(file, *parse_assumption("order=hnd")), EndsWith(3, "the message says NHD"));
 }
 
 TEST(FileSpec, ThatCannotBeReadIsNotThere) {

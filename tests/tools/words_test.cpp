@@ -59,9 +59,6 @@ TEST(ParseOrder, KnowsTwoAndNamesTheLaterOnes) {
   EXPECT_EQ(*parse_order("utp"), layout::kUniversalTp);
   EXPECT_EQ(*parse_order("upp"), layout::kUniversalPp);
   EXPECT_THAT(parse_order("NHD"), EndsWith(2, "'NHD' is not nhd, hnd, utp or upp"));
-  EXPECT_EQ(*parse_inner_shape("nhd"), layout::InnerShape::kNhd);
-  EXPECT_EQ(*parse_inner_shape("hnd"), layout::InnerShape::kHnd);
-  EXPECT_THAT(parse_inner_shape("utp"), EndsWith(2, "'utp' is not nhd or hnd"));
 }
 
 TEST(ParseIds, ReadsIdsAndInclusiveRangesInTheOrderGiven) {
@@ -123,37 +120,20 @@ TEST(ParseLayers, NeverTakesAHugeEndForAllLayers) {
 }
 
 TEST(Assumption, IsReadAndWrittenAlike) {
-  const Outcome<Assumption> both = parse_assumption("heads=8,order=hnd");
+  const Outcome<layout::Assumptions> both = parse_assumption("heads=8,order=hnd");
   ASSERT_TRUE(both);
-  EXPECT_EQ(both->order, layout::InnerShape::kHnd);
-  EXPECT_EQ(both->heads, 8U);
-  EXPECT_EQ(both->text(), "order=hnd,heads=8");
-  EXPECT_EQ(parse_assumption("heads=3")->text(), "heads=3");
-  EXPECT_EQ(parse_assumption("order=nhd")->text(), "order=nhd");
-  EXPECT_EQ(Assumption{}.text(), "");
+  EXPECT_EQ(both->order, layout::kHnd);
+  EXPECT_EQ(both->num_heads, 8U);
+  EXPECT_EQ(to_string(*both), "order=HND,heads=8");
+  EXPECT_EQ(to_string(*parse_assumption("heads=3")), "heads=3");
+  EXPECT_EQ(to_string(*parse_assumption("order=nhd")), "order=NHD");
+  EXPECT_EQ(to_string(layout::Assumptions{}), "");
 }
 
 TEST(Assumption, RefusesOtherWords) {
   for (const char* text : {"", "heads", "heads=", "heads=x", "page=16", "order=xyz", "heads=8,"}) {
     EXPECT_THAT(parse_assumption(text), EndsWith(2, "")) << text;
   }
-}
-
-TEST(Assumption, AddsWhatAConfigDoesNotSayAndContradictsNothing) {
-  layout::LayoutConfig config;
-  const Assumption assumption = *parse_assumption("order=nhd,heads=8");
-  const Outcome<layout::LayoutConfig> added = assumption.applied_to(config);
-  ASSERT_TRUE(added);
-  EXPECT_EQ(added->inner_shape, layout::InnerShape::kNhd);
-  EXPECT_EQ(added->num_heads, 8U);
-  EXPECT_TRUE(assumption.applied_to(*added)) << "says the same";
-  EXPECT_EQ(*Assumption{}.applied_to(*added), *added);
-
-  config.inner_shape = layout::InnerShape::kHnd;
-  EXPECT_THAT(assumption.applied_to(config), EndsWith(3, "assume order=nhd: the layout says HND"));
-  config.inner_shape = layout::InnerShape::kNhd;
-  config.num_heads = 4;
-  EXPECT_THAT(assumption.applied_to(config), EndsWith(3, "assume heads=8: the layout says 4"));
 }
 
 }  // namespace

@@ -35,10 +35,10 @@ class AgentExecutorTest : public ::testing::Test {
     EXPECT_THAT(owner_->register_memory(source_->memories().front(), Access::kRead), IsOk());
     peer_ = *reader_->load_peer("owner", *owner_->local_metadata(),
                                 std::chrono::steady_clock::now() + 30s);
-    auto side = reader_->prepare_remote(peer_, source_->layout().regions());
+    auto side = reader_->prepare_remote(peer_, source_->view().regions());
     EXPECT_THAT(side, IsOk());
-    auto made = make_agent_executor(
-        {reader_, peer_, *side, destination_->layout().regions(), destination_});
+    auto made =
+        make_agent_executor({reader_, peer_, *side, destination_->view().regions(), destination_});
     EXPECT_THAT(made, IsOk());
     return *std::move(made);
   }

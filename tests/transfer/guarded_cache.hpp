@@ -55,7 +55,7 @@ class GuardedCache {
 
   [[nodiscard]] const transfer::PhysicalLayoutPtr& physical() const { return physical_; }
   [[nodiscard]] const layout::LayoutView& view() const { return physical_->view(); }
-  [[nodiscard]] std::uint64_t num_blocks() const { return physical_->layout().config().num_blocks; }
+  [[nodiscard]] std::uint64_t num_blocks() const { return physical_->config().num_blocks; }
 
   /// All bytes, with the guards.
   [[nodiscard]] const Bytes& bytes() const { return *storage_; }
@@ -87,7 +87,7 @@ class GuardedCache {
 
   /// Whether a block holds what block `theirs` of another cache of the same config holds.
   [[nodiscard]] bool holds_block(BlockId mine, const GuardedCache& other, BlockId theirs) const {
-    const layout::LayoutConfig& config = physical_->layout().config();
+    const layout::LayoutConfig& config = physical_->config();
     for (std::uint64_t layer = 0; layer < config.num_layers; ++layer) {
       for (std::uint64_t outer = 0; outer < config.outer_dim; ++outer) {
         if (std::memcmp(piece({mine, layer, outer}), other.piece({theirs, layer, outer}),
@@ -103,7 +103,12 @@ class GuardedCache {
   static constexpr std::size_t kGuardBytes = 4096;
 
   [[nodiscard]] const std::byte* piece(const layout::RegionIndex& index) const {
-    return reinterpret_cast<const std::byte*>(physical_->layout().region(index)->address);
+    layout::Place at;
+    at[layout::Axis::kBlock] = index.block.value();
+    at[layout::Axis::kLayer] = index.layer;
+    at[layout::Axis::kOuter] = index.outer;
+    const layout::Location found = physical_->view().locate(at);
+    return physical_->region_bases()[found.region] + found.offset_bytes;
   }
 
   template <class Byte, class Storage>

@@ -52,7 +52,7 @@ TEST(PhysicalLayout, AllocatesZeroedRegionsAlignedToPagesOrMore) {
       const auto memory = (*layout)->memories().front()->bytes();
       for (std::size_t i = 0; i < bases.size(); ++i) {
         EXPECT_EQ(address_of(bases[i]) % std::max<std::uint64_t>(4096, alignment), 0U);
-        EXPECT_EQ((*layout)->layout().regions()[i], (Region{address_of(bases[i]), (*sizes)[i]}));
+        EXPECT_EQ((*layout)->view().regions()[i], (Region{address_of(bases[i]), (*sizes)[i]}));
         EXPECT_GE(bases[i], memory.data());
         EXPECT_LE(bases[i] + (*sizes)[i], memory.data() + memory.size());
         EXPECT_TRUE(std::all_of(bases[i], bases[i] + (*sizes)[i],
@@ -72,7 +72,8 @@ TEST(PhysicalLayout, AllocatesOneSharedFileWhateverTheNumberOfRegions) {
   ASSERT_THAT(layout, IsOk());
   ASSERT_EQ((*layout)->memories().size(), 1U);
   EXPECT_NE((*layout)->memories().front()->shared_file(), nullptr);
-  EXPECT_EQ((*layout)->layout().arrangement(), Arrangement::kLayerSeparateBlockSecond);
+  EXPECT_EQ(std::get<layout::PackedLayout>((*layout)->description()).arrangement,
+            Arrangement::kLayerSeparateBlockSecond);
 }
 
 TEST(PhysicalLayout, TakesOneByteElements) {
@@ -80,7 +81,7 @@ TEST(PhysicalLayout, TakesOneByteElements) {
   config.dtype_width_bytes = 1;
   const auto layout = PhysicalLayout::fully_contiguous(config).allocate_system().build();
   ASSERT_THAT(layout, IsOk());
-  EXPECT_EQ((*layout)->layout().regions()[0].size_bytes, 4U * 2 * 2 * 16 * 128);
+  EXPECT_EQ((*layout)->view().regions()[0].size_bytes, 4U * 2 * 2 * 16 * 128);
   EXPECT_EQ((*layout)->view().element_bytes(), 1U);
 }
 
@@ -131,7 +132,8 @@ TEST(PhysicalLayout, RefusesAWrongNumberOrSizeOfRegions) {
   EXPECT_THAT(build(0, 16'384), FailsWith(ErrorCode::kInvalidArgument, "2 regions, has 0"));
   EXPECT_THAT(build(1, 16'384), FailsWith(ErrorCode::kInvalidArgument, "2 regions, has 1"));
   EXPECT_THAT(build(3, 16'384), FailsWith(ErrorCode::kInvalidArgument, "2 regions, has 3"));
-  EXPECT_THAT(build(2, 16'383), FailsWith(ErrorCode::kInvalidArgument, "16384 bytes, has 16383"));
+  EXPECT_THAT(build(2, 16'383),
+              FailsWith(ErrorCode::kInvalidArgument, "16384 bytes from offset 0, it has 16383"));
   EXPECT_THAT(build(2, 0), FailsWith(ErrorCode::kInvalidArgument, "empty"));
 }
 

@@ -22,6 +22,7 @@ using samples::fixed_field;
 using samples::framed;
 using samples::layout_with;
 using samples::number_field;
+using samples::packed_in;
 using samples::small_envelope;
 using samples::to_hex;
 using std::chrono::milliseconds;
@@ -73,14 +74,15 @@ TEST(Envelope, CarriesEveryFieldAtItsBounds) {
   envelope.agents.push_back(AgentBlob{std::string(64, 'k'), {}, {}});
   EnvelopeLayout& layout = envelope.layouts.front();
   layout.id = LayoutId{65'535};
-  layout.config = {.num_blocks = kLargest,
-                   .num_layers = kLargest,
-                   .outer_dim = kLargest,
-                   .page_size = kLargest,
-                   .inner_dim = kLargest,
-                   .alignment = kLargest,
-                   .dtype_width_bytes = kLargest,
-                   .num_heads = kLargest};
+  packed_in(layout).config = {.num_blocks = kLargest,
+                              .num_layers = kLargest,
+                              .outer_dim = kLargest,
+                              .page_size = kLargest,
+                              .inner_dim = kLargest,
+                              .alignment = kLargest,
+                              .dtype_width_bytes = kLargest,
+                              .num_heads = kLargest};
+  layout.group = std::string(64, 'g');
   layout.regions = {{kLargest, kLargest}, {0, 0}};
   layout.guards = Region{kLargest, 0};
   expect_round_trip(envelope);
@@ -92,7 +94,7 @@ TEST(Envelope, CarriesNothingAsNothing) {
   envelope.epoch = {0, 1};
   expect_round_trip(envelope);
   EnvelopeLayout layout;
-  layout.config = {.alignment = 0, .dtype_width_bytes = 0, .num_heads = 0};
+  packed_in(layout).config = {.alignment = 0, .dtype_width_bytes = 0, .num_heads = 0};
   envelope.layouts = {layout};
   expect_round_trip(envelope);
 }
@@ -117,14 +119,64 @@ TEST(Envelope, CarriesEveryVariant) {
   for (const auto arrangement :
        {layout::Arrangement::kFullyContiguous, layout::Arrangement::kLayerSeparateBlockFirst,
         layout::Arrangement::kLayerSeparateBlockSecond}) {
-    layout.arrangement = arrangement;
+    packed_in(layout).arrangement = arrangement;
     expect_round_trip(with_layout(layout));
   }
-  for (const auto shape :
-       {layout::InnerShape::kUnknown, layout::InnerShape::kNhd, layout::InnerShape::kHnd}) {
-    layout.config.inner_shape = shape;
+  layout::BlockAxes order{layout::kNhd};  // In ascending order, from which all are reached.
+  do {
+    packed_in(layout).order = order;
     expect_round_trip(with_layout(layout));
-  }
+  } while (std::next_permutation(order.begin(), order.end()));
+  packed_in(layout).order.reset();
+  expect_round_trip(with_layout(layout));
+}
+
+TEST(Envelope, CarriesPartsOfAModel) {
+  EnvelopeLayout layout = small_envelope().layouts.front();
+  packed_in(layout).layers = {.origin = 6, .extent = 2, .whole = 8};
+  expect_round_trip(with_layout(layout));
+  packed_in(layout).heads = {.origin = 8, .extent = 8, .whole = kLargest};
+  expect_round_trip(with_layout(layout));
+}
+
+/// The layout of `small_envelope()` as strides say it, with room between its tokens.
+layout::LayoutView::Parts strided() {
+  layout::LayoutView::Parts parts = layout::strided_layout(
+      packed_in(small_envelope().layouts.front()).config,
+      {.stride_bytes = {8192, 0, 4096, 256, 16}, .regions = {0, 1, 0, 0, 0}},
+      {.origin = 1, .extent = 2, .whole = 3}, {.origin = 0, .extent = 8, .whole = 16});
+  parts.offset_bytes = 64;
+  return parts;
+}
+
+TEST(Envelope, CarriesStrides) {
+  EnvelopeLayout layout = small_envelope().layouts.front();
+  layout::LayoutView::Parts parts = strided();
+  layout.description = parts;
+  expect_round_trip(with_layout(layout));
+  layout::LayoutConfig config = packed_in(small_envelope().layouts.front()).config;
+  config.num_heads.reset();
+  parts =
+      layout::strided_layout(config, {.stride_bytes = {kLargest, 0, 1, 0, 0}, .regions = {0, ~0U}});
+  parts.packing = "cpu";
+  layout.description = parts;
+  expect_round_trip(with_layout(layout));
+}
+
+TEST(Envelope, SaysWhatItsReadersMustKnow) {
+  EnvelopeLayout layout = small_envelope().layouts.front();
+  const auto says = [&layout](std::string_view word) {
+    const auto bytes = *encode_envelope(with_layout(layout));
+    const std::string text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    return text.find(word) != std::string::npos;
+  };
+  EXPECT_FALSE(says("orders") || says("parts") || says("strides"));
+  packed_in(layout).order = layout::kUniversalPp;
+  EXPECT_TRUE(says("orders") && !says("parts") && !says("strides"));
+  packed_in(layout).layers = {.origin = 0, .extent = 2, .whole = 4};
+  EXPECT_TRUE(says("orders") && says("parts") && !says("strides"));
+  layout.description = strided();
+  EXPECT_TRUE(!says("orders") && says("parts") && says("strides"));
 }
 
 TEST(Envelope, IsIssuedAtAWholeMillisecond) {
@@ -153,7 +205,7 @@ TEST(Envelope, TakesFieldsInAnyOrderAndTheLastOfEach) {
                                            body_with(number_field(4, 9))));
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->generation, 9U);
-  EXPECT_EQ(read->layouts.front().arrangement, layout::Arrangement::kFullyContiguous);
+  EXPECT_EQ(packed_in(read->layouts.front()).arrangement, layout::Arrangement::kFullyContiguous);
 }
 
 TEST(Envelope, TakesRegionsPackedAndNot) {
@@ -210,10 +262,10 @@ TEST(Envelope, RefusesVariantsThatItDoesNotKnow) {
   expect_layout_corrupt(number_field(4, 0), "layouts[0].access at 79: 0 is not 1 to 2");
   expect_layout_corrupt(number_field(4, 3), "layouts[0].access at 79: 3 is not 1 to 2");
   expect_layout_corrupt(number_field(5, 5), "layouts[0].tier at 79: 5 is not 0 to 4");
-  expect_layout_corrupt(number_field(6, 0), "layouts[0].arrangement at 79: 0 is not 1 to 3");
-  expect_layout_corrupt(number_field(6, 4), "layouts[0].arrangement at 79: 4 is not 1 to 3");
-  expect_layout_corrupt(number_field(7, 3), "layouts[0].order at 79: 3 is not 0 to 2");
-  expect_layout_corrupt(number_field(7, 4'294'967'295), "layouts[0].order at 79: -1 is not 0 to 2");
+  expect_layout_corrupt(number_field(6, 0), "layouts[0].arrangement at 79: 0 is not 1 to 4");
+  expect_layout_corrupt(number_field(6, 5), "layouts[0].arrangement at 79: 5 is not 1 to 4");
+  expect_layout_corrupt(number_field(7, 6), "layouts[0].order at 79: 6 is not 0 to 5");
+  expect_layout_corrupt(number_field(7, 4'294'967'295), "layouts[0].order at 79: -1 is not 0 to 5");
   expect_corrupt(bytes_field(10, ""), "layouts[0].storage at 73: 0 is not 1 to 4");
 }
 
@@ -285,8 +337,45 @@ TEST(Envelope, IsNotWrittenForLayoutsThatCannotBe) {
   refuse([](EnvelopeLayout& l) { l.access = Access::kNone; }, "layouts[0].access: 0 is not 1 to 2");
   refuse([](EnvelopeLayout& l) { l.location.id = 1; },
          "layouts[0].storage_id: 1, at most 0 for this storage");
-  refuse([](EnvelopeLayout& l) { l.arrangement = static_cast<layout::Arrangement>(3); },
-         "layouts[0].arrangement: 4 is not 1 to 3");
+  refuse([](EnvelopeLayout& l) { packed_in(l).arrangement = static_cast<layout::Arrangement>(4); },
+         "layouts[0].arrangement: 5 is not 1 to 4");
+  refuse([](EnvelopeLayout& l) { packed_in(l).config.inner_shape = layout::InnerShape::kNhd; },
+         "layouts[0]: holds what an envelope cannot say");
+  refuse([](EnvelopeLayout& l) { packed_in(l).order = layout::BlockAxes{}; },
+         "layouts[0].axes: does not name each of 0 to 3 once");
+  refuse(
+      [](EnvelopeLayout& l) {
+        packed_in(l).heads = {1, 8, 8};
+      },
+      "layouts[0].model_heads: 8, and 8 from 1 on are here");
+  refuse(
+      [](EnvelopeLayout& l) {
+        packed_in(l).layers = {1, 3, 8};
+      },
+      "layouts[0]: holds what an envelope cannot say");
+  refuse([](EnvelopeLayout& l) { l.group = "a\n"; }, "layouts[0].group: ");
+  const auto refuse_strided = [&](auto change, std::string_view message) {
+    refuse(
+        [&change](EnvelopeLayout& l) {
+          layout::LayoutView::Parts parts = strided();
+          change(parts);
+          l.description = parts;
+        },
+        message);
+  };
+  refuse_strided([](auto& parts) { parts.packing = "cpu"; },
+                 "layouts[0]: holds what an envelope cannot say");
+  refuse_strided([](auto& parts) { parts.axes[0].origin = 1; },
+                 "layouts[0]: holds what an envelope cannot say");
+  refuse_strided(
+      [](auto& parts) {
+        parts.regions = {{1, 1}};
+      },
+      "layouts[0]: holds what an envelope cannot say");
+  refuse_strided([](auto& parts) { parts.first_region = 1; },
+                 "layouts[0]: holds what an envelope cannot say");
+  refuse_strided([](auto& parts) { parts.inner_dim = 60; },
+                 "layouts[0].num_heads: 8 do not divide inner_dim 60");
   refuse([](EnvelopeLayout& l) { l.regions.resize(65'537); },
          "layouts[0].addresses: 65537, limit 65536");
   refuse([](EnvelopeLayout& l) { l.unknown_fields = bytes_of(number_field(1, 1)); },

@@ -88,6 +88,14 @@ inline std::string layout_with(std::string_view more) {
   return number_field(2, 1) + number_field(4, 1) + number_field(6, 1) + std::string{more};
 }
 
+/// The description of a layout that is packed.
+inline layout::PackedLayout& packed_in(EnvelopeLayout& layout) {
+  return std::get<layout::PackedLayout>(layout.description);
+}
+inline layout::PackedLayout packed_in(const EnvelopeLayout& layout) {
+  return std::get<layout::PackedLayout>(layout.description);
+}
+
 /// The same as values.
 inline Envelope small_envelope() {
   Envelope envelope;
@@ -96,13 +104,13 @@ inline Envelope small_envelope() {
   envelope.agents.push_back(AgentBlob{"shm", from_hex("0102"), {}});
   EnvelopeLayout layout;
   layout.id = LayoutId{3};
-  layout.config = {.num_blocks = 4,
-                   .num_layers = 2,
-                   .outer_dim = 2,
-                   .page_size = 16,
-                   .inner_dim = 64,
-                   .inner_shape = layout::InnerShape::kHnd,
-                   .num_heads = 8};
+  layout.description = layout::PackedLayout{.config = {.num_blocks = 4,
+                                                       .num_layers = 2,
+                                                       .outer_dim = 2,
+                                                       .page_size = 16,
+                                                       .inner_dim = 64,
+                                                       .num_heads = 8},
+                                            .order = layout::kHnd};
   layout.regions = {{0x1000, 0x8000}};
   envelope.layouts.push_back(layout);
   return envelope;

@@ -9,9 +9,11 @@ void add_layout_options(CLI::App& command, NodeOptions& node) {
   command.add_option("--geometry", node.geometry, "The model's shape")->capture_default_str();
   command.add_option("--layout", node.layout, "fc, ls or ls2 (default fc)");
   command.add_option("--order", node.order,
-                     "Of token and head in a block: nhd or hnd (default nhd)");
+                     "Inside a block: nhd, hnd, or with fc utp or upp (default nhd)");
   command.add_option("--page", node.page, "Tokens of a block (default the geometry's)");
   command.add_option("--dtype", node.dtype, "Bytes of an element (default 2)");
+  command.add_option("--tp", node.tp, "R/N: of N tensor parallel ranks, rank R (default 0/1)");
+  command.add_option("--pp", node.pp, "R/N: of N pipeline stages, stage R (default 0/1)");
   command.add_option("--storage", "Where the blocks lie: system")->check(CLI::IsMember({"system"}));
   command.add_option("--agent", "What makes them reachable: auto or shm")
       ->check(CLI::IsMember({"auto", "shm"}));

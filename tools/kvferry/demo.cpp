@@ -151,7 +151,7 @@ class Decode {
   }
 
   [[nodiscard]] std::uint64_t bytes() const {
-    return nodes_.front().layout().layout().config().required_bytes();
+    return nodes_.front().layout().config().required_bytes();
   }
 
  private:

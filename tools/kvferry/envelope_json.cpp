@@ -9,23 +9,16 @@
 #include <string>
 #include <utility>
 
+#include "description_json.hpp"
 #include "json_values.hpp"
 #include "kvferry/base/try.hpp"
 
 namespace kvferry::tool {
 namespace {
 
-using layout::Arrangement;
-using layout::InnerShape;
 using nlohmann::json;
 using nlohmann::ordered_json;
 using wire::LogicalType;
-
-template <class T>
-struct Named {
-  std::string_view name;
-  T value;
-};
 
 constexpr std::array<Named<Access>, 2> kAccesses{
     {{"read", Access::kRead}, {"read-write", Access::kReadWrite}}};
@@ -33,33 +26,6 @@ constexpr std::array<Named<LogicalType>, 4> kTiers{{{"G1", LogicalType::kG1},
                                                     {"G2", LogicalType::kG2},
                                                     {"G3", LogicalType::kG3},
                                                     {"G4", LogicalType::kG4}}};
-constexpr std::array<Named<Arrangement>, 3> kArrangements{
-    {{"FullyContiguous", Arrangement::kFullyContiguous},
-     {"LayerSeparateBlockIsFirstDim", Arrangement::kLayerSeparateBlockFirst},
-     {"LayerSeparateBlockIsSecondDim", Arrangement::kLayerSeparateBlockSecond}}};
-constexpr std::array<Named<InnerShape>, 3> kOrders{
-    {{"Unknown", InnerShape::kUnknown}, {"NHD", InnerShape::kNhd}, {"HND", InnerShape::kHnd}}};
-
-struct ConfigNumber {
-  const char* name;
-  std::uint64_t layout::LayoutConfig::*member;
-};
-constexpr std::array<ConfigNumber, 7> kConfigNumbers{{
-    {"num_blocks", &layout::LayoutConfig::num_blocks},
-    {"num_layers", &layout::LayoutConfig::num_layers},
-    {"outer_dim", &layout::LayoutConfig::outer_dim},
-    {"page_size", &layout::LayoutConfig::page_size},
-    {"inner_dim", &layout::LayoutConfig::inner_dim},
-    {"alignment", &layout::LayoutConfig::alignment},
-    {"dtype_width_bytes", &layout::LayoutConfig::dtype_width_bytes},
-}};
-
-template <class T, std::size_t kCount>
-std::string_view name_of(const std::array<Named<T>, kCount>& names, T value) {
-  const auto found = std::ranges::find(names, value, &Named<T>::value);
-  return found == names.end() ? "?" : found->name;
-}
-
 // ---- To JSON.
 
 ordered_json region_json(const Region& region) {
@@ -72,27 +38,21 @@ void put_unknown(const std::vector<std::byte>& fields, ordered_json& value) {
   }
 }
 
-ordered_json config_json(const layout::LayoutConfig& config) {
-  ordered_json value;
-  for (const ConfigNumber& number : kConfigNumbers) {
-    value[number.name] = integer(config.*number.member);
-  }
-  value["order"] = name_of(kOrders, config.inner_shape);
-  value["num_heads"] = config.num_heads ? integer(*config.num_heads) : ordered_json(nullptr);
-  return value;
-}
-
 ordered_json layout_json(const wire::EnvelopeLayout& layout) {
   ordered_json value{{"id", layout.id.value()},
                      {"storage", location_json(layout.location)},
                      {"access", name_of(kAccesses, layout.access)},
                      {"tier", nullptr},
-                     {"arrangement", name_of(kArrangements, layout.arrangement)},
-                     {"config", config_json(layout.config)},
+                     {"arrangement", nullptr},
+                     {"config", nullptr},
                      {"regions", ordered_json::array()},
                      {"guards", nullptr}};
   if (layout.tier) {
     value["tier"] = name_of(kTiers, *layout.tier);
+  }
+  put_description(layout.description, value);
+  if (!layout.group.empty()) {
+    value["group"] = layout.group;
   }
   for (const Region& region : layout.regions) {
     value["regions"].push_back(region_json(region));
@@ -106,37 +66,11 @@ ordered_json layout_json(const wire::EnvelopeLayout& layout) {
 
 // ---- From JSON.
 
-Result<const std::string*> read_text(const json& object, const std::string& key,
-                                     const std::string& path) {
-  KVFERRY_ASSIGN_OR_RETURN(const json* node, member(object, key, path));
-  if (!node->is_string()) {
-    return wrong(fmt::format("{}.{}", path, key), "not text");
-  }
-  return &node->get_ref<const std::string&>();
-}
-
-Result<std::uint64_t> read_number(const json& object, const std::string& key,
-                                  const std::string& path, std::uint64_t max = kMax64) {
-  KVFERRY_ASSIGN_OR_RETURN(const json* node, member(object, key, path));
-  return read_integer(*node, max, fmt::format("{}.{}", path, key));
-}
-
 /// Hexadecimal digits under a key; nothing when it is not there.
 Result<std::vector<std::byte>> read_unknown(const json& object, const std::string& path) {
   const auto found = object.find("unknown_fields");
   return found == object.end() ? Result<std::vector<std::byte>>{std::vector<std::byte>{}}
                                : read_hex(*found, path + ".unknown_fields");
-}
-
-template <class T, std::size_t kCount>
-Result<T> read_named(const json& node, const std::array<Named<T>, kCount>& names,
-                     const std::string& path) {
-  for (const Named<T>& named : names) {
-    if (node == named.name) {
-      return named.value;
-    }
-  }
-  return wrong(path, fmt::format("{} is not known here", node.dump()));
 }
 
 Result<Region> read_region(const json& node, const std::string& path) {
@@ -164,25 +98,6 @@ Result<StorageKind> read_storage(const json& node, const std::string& path) {
   return wrong(path, fmt::format("{} is not known here", node.dump()));
 }
 
-Result<layout::LayoutConfig> read_config(const json& node, const std::string& path) {
-  KVFERRY_RETURN_IF_ERROR(
-      check_keys(node,
-                 {"num_blocks", "num_layers", "outer_dim", "page_size", "inner_dim", "alignment",
-                  "dtype_width_bytes", "order", "num_heads"},
-                 path));
-  layout::LayoutConfig config;
-  for (const ConfigNumber& number : kConfigNumbers) {
-    KVFERRY_ASSIGN_OR_RETURN(config.*number.member, read_number(node, number.name, path));
-  }
-  KVFERRY_ASSIGN_OR_RETURN(const json* order, member(node, "order", path));
-  KVFERRY_ASSIGN_OR_RETURN(config.inner_shape, read_named(*order, kOrders, path + ".order"));
-  KVFERRY_ASSIGN_OR_RETURN(const json* heads, member(node, "num_heads", path));
-  if (!heads->is_null()) {
-    KVFERRY_ASSIGN_OR_RETURN(config.num_heads, read_number(node, "num_heads", path));
-  }
-  return config;
-}
-
 Result<void> read_places(const json& node, const std::string& path, wire::EnvelopeLayout& layout) {
   KVFERRY_ASSIGN_OR_RETURN(const json* regions, member(node, "regions", path));
   if (!regions->is_array()) {
@@ -201,10 +116,11 @@ Result<void> read_places(const json& node, const std::string& path, wire::Envelo
 }
 
 Result<wire::EnvelopeLayout> read_layout(const json& node, const std::string& path) {
-  KVFERRY_RETURN_IF_ERROR(check_keys(node,
-                                     {"id", "storage", "access", "tier", "arrangement", "config",
-                                      "regions", "guards", "unknown_fields"},
-                                     path));
+  KVFERRY_RETURN_IF_ERROR(
+      check_keys(node,
+                 {"id", "storage", "access", "tier", "arrangement", "config", "layers", "heads",
+                  "strides", "group", "regions", "guards", "unknown_fields"},
+                 path));
   wire::EnvelopeLayout layout;
   KVFERRY_ASSIGN_OR_RETURN(const auto id, read_number(node, "id", path, 0xFFFF));
   layout.id = LayoutId{static_cast<std::uint16_t>(id)};
@@ -216,11 +132,11 @@ Result<wire::EnvelopeLayout> read_layout(const json& node, const std::string& pa
   if (!tier->is_null()) {
     KVFERRY_ASSIGN_OR_RETURN(layout.tier, read_named(*tier, kTiers, path + ".tier"));
   }
-  KVFERRY_ASSIGN_OR_RETURN(const json* arrangement, member(node, "arrangement", path));
-  KVFERRY_ASSIGN_OR_RETURN(layout.arrangement,
-                           read_named(*arrangement, kArrangements, path + ".arrangement"));
-  KVFERRY_ASSIGN_OR_RETURN(const json* config, member(node, "config", path));
-  KVFERRY_ASSIGN_OR_RETURN(layout.config, read_config(*config, path + ".config"));
+  KVFERRY_ASSIGN_OR_RETURN(layout.description, read_description(node, path));
+  if (node.contains("group")) {
+    KVFERRY_ASSIGN_OR_RETURN(const std::string* group, read_text(node, "group", path));
+    layout.group = *group;
+  }
   KVFERRY_RETURN_IF_ERROR(read_places(node, path, layout));
   KVFERRY_ASSIGN_OR_RETURN(layout.unknown_fields, read_unknown(node, path));
   return layout;

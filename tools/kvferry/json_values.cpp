@@ -147,4 +147,19 @@ Result<std::vector<std::byte>> read_hex(const json& node, std::string_view path)
   return bytes;
 }
 
+Result<const std::string*> read_text(const nlohmann::json& object, const std::string& key,
+                                     const std::string& path) {
+  KVFERRY_ASSIGN_OR_RETURN(const nlohmann::json* node, member(object, key, path));
+  if (!node->is_string()) {
+    return wrong(fmt::format("{}.{}", path, key), "not text");
+  }
+  return &node->get_ref<const std::string&>();
+}
+
+Result<std::uint64_t> read_number(const nlohmann::json& object, const std::string& key,
+                                  const std::string& path, std::uint64_t max) {
+  KVFERRY_ASSIGN_OR_RETURN(const nlohmann::json* node, member(object, key, path));
+  return read_integer(*node, max, fmt::format("{}.{}", path, key));
+}
+
 }  // namespace kvferry::tool

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -53,5 +55,38 @@ inline constexpr std::uint64_t kMax64 = std::numeric_limits<std::uint64_t>::max(
 
 [[nodiscard]] Result<std::vector<std::byte>> read_hex(const nlohmann::json& node,
                                                       std::string_view path);
+
+/// The text under a key that must be there.
+[[nodiscard]] Result<const std::string*> read_text(const nlohmann::json& object,
+                                                   const std::string& key, const std::string& path);
+
+/// The number under a key that must be there.
+[[nodiscard]] Result<std::uint64_t> read_number(const nlohmann::json& object,
+                                                const std::string& key, const std::string& path,
+                                                std::uint64_t max = kMax64);
+
+/// A value and how a document calls it.
+template <class T>
+struct Named {
+  std::string_view name;
+  T value;
+};
+
+template <class T, std::size_t kCount>
+std::string_view name_of(const std::array<Named<T>, kCount>& names, T value) {
+  const auto found = std::ranges::find(names, value, &Named<T>::value);
+  return found == names.end() ? "?" : found->name;
+}
+
+template <class T, std::size_t kCount>
+Result<T> read_named(const nlohmann::json& node, const std::array<Named<T>, kCount>& names,
+                     const std::string& path) {
+  for (const Named<T>& named : names) {
+    if (node == named.name) {
+      return named.value;
+    }
+  }
+  return wrong(path, node.dump() + " is not known here");
+}
 
 }  // namespace kvferry::tool

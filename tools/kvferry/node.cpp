@@ -23,10 +23,8 @@ namespace {
 Outcome<GeometrySpec> spec_of(const NodeOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(GeometrySpec spec, named_geometry(options.geometry));
   const std::pair<std::string_view, const std::optional<std::string>*> keys[] = {
-      {"layout", &options.layout},
-      {"order", &options.order},
-      {"page", &options.page},
-      {"dtype", &options.dtype},
+      {"layout", &options.layout},    {"order", &options.order}, {"page", &options.page},
+      {"dtype", &options.dtype},      {"tp", &options.tp},       {"pp", &options.pp},
       {"blocks", &options.num_blocks}};
   for (const auto& [key, value] : keys) {
     if (value->has_value()) {
@@ -34,18 +32,6 @@ Outcome<GeometrySpec> spec_of(const NodeOptions& options) {
     }
   }
   return spec;
-}
-
-/// The config of a layout that a worker can own so far: the whole model in NHD or HND.
-Outcome<layout::LayoutConfig> config_of(const GeometrySpec& spec) {
-  KVFERRY_ASSIGN_OR_RETURN(const layout::PackedLayout packed, spec.packed());
-  if (spec.order != layout::kNhd && spec.order != layout::kHnd) {
-    return invalid("order: utp and upp are known to plan only, so far");
-  }
-  layout::LayoutConfig config{packed.config};
-  config.inner_shape =
-      spec.order == layout::kHnd ? layout::InnerShape::kHnd : layout::InnerShape::kNhd;
-  return config;
 }
 
 Outcome<WorkerId> worker_id_of(const NodeOptions& options) {
@@ -68,8 +54,7 @@ Result<void> fill_layout(const transfer::PhysicalLayout& layout, const std::stri
                          std::uint64_t seed) {
   if (with == "pattern") {
     return testing::pattern_fill(layout.view(), layout.region_bases(),
-                                 testing::pattern_blocks(layout.layout().config().num_blocks),
-                                 seed);
+                                 testing::pattern_blocks(layout.config().num_blocks), seed);
   }
   for (const memory::MemoryPtr& memory : layout.memories()) {
     std::memset(memory->bytes().data(), 0, memory->bytes().size());
@@ -95,10 +80,9 @@ Outcome<Node> Node::create(const NodeOptions& options, std::uint64_t num_blocks)
   }
   KVFERRY_ASSIGN_OR_RETURN(node.seed_, parse_number("seed", options.seed));
   KVFERRY_ASSIGN_OR_RETURN(const WorkerId id, worker_id_of(options));
-  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig config, config_of(spec));
-  KVFERRY_ASSIGN_OR_RETURN(
-      node.layout_,
-      transfer::PhysicalLayoutBuilder(config, spec.arrangement).allocate_system().build());
+  KVFERRY_ASSIGN_OR_RETURN(const layout::PackedLayout packed, spec.packed());
+  KVFERRY_ASSIGN_OR_RETURN(node.layout_,
+                           transfer::PhysicalLayout::packed(packed).allocate_system().build());
   KVFERRY_RETURN_IF_ERROR(fill_layout(*node.layout_, options.fill, node.seed_));
   KVFERRY_ASSIGN_OR_RETURN(
       std::shared_ptr<agent::Agent> agent,

@@ -25,6 +25,8 @@ struct NodeOptions {
   std::optional<std::string> order{};
   std::optional<std::string> page{};
   std::optional<std::string> dtype{};
+  std::optional<std::string> tp{};
+  std::optional<std::string> pp{};
   std::optional<std::string> num_blocks{};
   std::string access{"read-write"};
   std::string fill{};  ///< "pattern" or "zero"

@@ -39,26 +39,30 @@ struct Peer {
 };
 
 /// The order of a block's inside, as whichever format says it.
-std::string_view order_of(const wire::LocalLayoutView& layout) {
-  const auto& order = wire::kv_block_layout_of(layout.layout_type_details);
-  const auto told = wire::told_config(layout.layout_config, layout.layout_type_details);
-  return told ? to_string(told->inner_shape) : to_string(order->type);
+std::string order_of(const wire::LocalLayoutView& layout) {
+  const layout::PackedLayout told =
+      wire::told_layout(layout.layout_config, layout.layout_type_details);
+  return told.order ? to_string(*told.order) : "Unknown";
+}
+
+/// "strided" where strides say it.
+std::string_view arrangement_of(const wire::LocalLayoutView& layout) {
+  return layout.strided ? "strided" : to_string(wire::arrangement_of(layout.layout_type_details));
 }
 
 nlohmann::ordered_json json_of(const wire::LocalLayoutView& layout) {
   const layout::LayoutConfig& config = layout.layout_config;
-  nlohmann::ordered_json value{
-      {"id", layout.handle.layout_id().value()},
-      {"storage", to_string(layout.location)},
-      {"arrangement", to_string(wire::arrangement_of(layout.layout_type_details))},
-      {"blocks", config.num_blocks},
-      {"layers", config.num_layers},
-      {"outer", config.outer_dim},
-      {"page", config.page_size},
-      {"inner", config.inner_dim},
-      {"dtype", config.dtype_width_bytes},
-      {"order", order_of(layout)},
-      {"bytes", config.required_bytes()}};
+  nlohmann::ordered_json value{{"id", layout.handle.layout_id().value()},
+                               {"storage", to_string(layout.location)},
+                               {"arrangement", arrangement_of(layout)},
+                               {"blocks", config.num_blocks},
+                               {"layers", config.num_layers},
+                               {"outer", config.outer_dim},
+                               {"page", config.page_size},
+                               {"inner", config.inner_dim},
+                               {"dtype", config.dtype_width_bytes},
+                               {"order", order_of(layout)},
+                               {"bytes", config.required_bytes()}};
   if (config.num_heads) {
     value["heads"] = *config.num_heads;
   }

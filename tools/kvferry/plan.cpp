@@ -28,7 +28,7 @@ struct Question {
   Spec destination;
   IdPairs blocks;
   plan::LayerRange layers;
-  Assumption assumption;
+  layout::Assumptions assumption;
 };
 
 /// What there is to print.
@@ -201,7 +201,7 @@ Outcome<int> answer(const PlanOptions& options) {
   }
   KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutView destination,
                            view_of(question.destination, question.assumption));
-  Answer answer{{}, {}, question.assumption.text()};
+  Answer answer{{}, {}, to_string(question.assumption)};
   for (const layout::LayoutView& source : sources) {
     answer.compatibilities.push_back(layout::compatible(source, destination));
   }
@@ -229,7 +229,7 @@ Outcome<int> answer(const PlanOptions& options) {
 }
 
 Outcome<int> compare(const DiffOptions& options) {
-  Assumption assumption;
+  layout::Assumptions assumption;
   if (options.assume) {
     KVFERRY_ASSIGN_OR_RETURN(assumption, parse_assumption(*options.assume));
   }

@@ -27,7 +27,7 @@ namespace {
 struct Order {
   IdPairs blocks;
   plan::LayerRange layers;
-  Assumption assumption;
+  layout::Assumptions assumption;
   TimePoint deadline;
 };
 
@@ -84,15 +84,13 @@ std::optional<Error> fault_that_missed(const TransferStory& story) {
 /// The pull from what was fetched to what was checked. Refusals are part of the story.
 Outcome<TransferStory> carry_out(const PullOptions& options, const Order& order, const Node& node,
                                  const PeerMessage& peer, std::optional<OutputFile>& dump) {
-  const std::uint64_t own_blocks = node.layout().layout().config().num_blocks;
+  const std::uint64_t own_blocks = node.layout().config().num_blocks;
   KVFERRY_ASSIGN_OR_RETURN(const auto source,
                            expand_ids(order.blocks.source, peer.num_blocks, "source"));
   KVFERRY_ASSIGN_OR_RETURN(const auto destination,
                            expand_ids(order.blocks.destination, own_blocks, "destination"));
   const auto remote = node.manager().import_metadata(
-      peer.message,
-      {.assume = {.order = order.assumption.order, .num_heads = order.assumption.heads},
-       .deadline = order.deadline - SteadyClock{}.now()});
+      peer.message, {.assume = order.assumption, .deadline = order.deadline - SteadyClock{}.now()});
   if (!remote) {
     return refused_story(remote.error(), destination);
   }
@@ -105,7 +103,7 @@ Outcome<TransferStory> carry_out(const PullOptions& options, const Order& order,
                       .source_page = peer.page_size,
                       .seed = node.seed()};
   TransferStory story = pull_blocks(node.manager(), node.layout().view(), remote->front(), pulled);
-  story.assumed = order.assumption.text();
+  story.assumed = to_string(order.assumption);
   story.fault = node.fault_report();
   if (auto missed = fault_that_missed(story)) {
     story.report.error = std::move(missed);

@@ -47,55 +47,72 @@ Outcome<Spec> parse_file_spec(std::string_view text) {
   return Spec{FileSpec{std::string{text.substr(0, colon)}, layout_id}};
 }
 
+/// What a message of any format says of one layout.
+struct SaidLayout {
+  LayoutHandle handle{};
+  layout::Description description{};
+  std::vector<Region> regions{};
+};
+
+Result<std::vector<SaidLayout>> read_layouts(std::span<const std::byte> bytes) {
+  std::vector<SaidLayout> all;
+  if (wire::is_envelope(bytes)) {
+    KVFERRY_ASSIGN_OR_RETURN(wire::Envelope envelope, wire::decode_envelope(bytes));
+    for (wire::EnvelopeLayout& said : envelope.layouts) {
+      all.push_back({LayoutHandle{envelope.worker_address.worker_id, said.id},
+                     std::move(said.description), std::move(said.regions)});
+    }
+    return all;
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView message, wire::decode_view(bytes));
+  for (const wire::LocalLayoutView& said : message.layouts()) {
+    const auto regions = message.regions_of(said);
+    all.push_back({said.handle,
+                   wire::told_layout(said.layout_config, said.layout_type_details),
+                   {regions.begin(), regions.end()}});
+  }
+  return all;
+}
+
 /// The layout of a message that `spec` names: the only one, or the one with its id.
-Outcome<const wire::LayoutDescriptor*> find_layout(const FileSpec& spec,
-                                                   const wire::RdmaLayoutDescriptors& message) {
+Outcome<SaidLayout> find_layout(const FileSpec& spec, std::vector<SaidLayout> layouts) {
   if (!spec.layout_id) {
-    if (message.layouts.empty()) {
+    if (layouts.empty()) {
       return invalid(spec.path + ": holds no layout");
     }
-    if (message.layouts.size() != 1) {
-      return invalid(spec.path + ": holds " + std::to_string(message.layouts.size()) +
+    if (layouts.size() != 1) {
+      return invalid(spec.path + ": holds " + std::to_string(layouts.size()) +
                      " layouts: say which one, FILE:LAYOUT_ID");
     }
-    return &message.layouts.front().layout;
+    return std::move(layouts.front());
   }
-  for (const wire::LocalLayoutDescriptor& layout : message.layouts) {
+  for (SaidLayout& layout : layouts) {
     if (layout.handle.layout_id().value() == *spec.layout_id) {
-      return &layout.layout;
+      return std::move(layout);
     }
   }
   return invalid(spec.path + ": layout " + std::to_string(*spec.layout_id) + " is none of its " +
-                 std::to_string(message.layouts.size()));
+                 std::to_string(layouts.size()));
 }
 
-/// A message of any format, with as much of it as all formats share.
-Result<wire::RdmaLayoutDescriptors> read_message(std::vector<std::byte> bytes) {
-  if (!wire::is_envelope(bytes)) {
-    return wire::SerializedLayout::from_bytes(std::move(bytes)).unpack();
-  }
-  KVFERRY_ASSIGN_OR_RETURN(const wire::Envelope envelope, wire::decode_envelope(bytes));
-  return to_owned(view_of(envelope));
-}
-
-Outcome<layout::LayoutView> view_of_file(const FileSpec& spec, const Assumption& assumption) {
+Outcome<layout::LayoutView> view_of_file(const FileSpec& spec,
+                                         const layout::Assumptions& assumption) {
   KVFERRY_ASSIGN_OR_RETURN(std::vector<std::byte> bytes,
                            read_input(spec.path, wire::WireLimits{}.message_bytes));
-  const auto message = read_message(std::move(bytes));
-  if (!message) {
-    return Error{message.error()}.with_context(spec.path);
+  auto layouts = read_layouts(bytes);
+  if (!layouts) {
+    return std::move(layouts).error().with_context(spec.path);
   }
-  KVFERRY_ASSIGN_OR_RETURN(const wire::LayoutDescriptor* const found, find_layout(spec, *message));
-  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig told,
-                           wire::told_config(found->layout_config, found->layout_type_details));
-  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig config, assumption.applied_to(told));
-  auto made = layout::Layout::create(config, wire::arrangement_of(found->layout_type_details),
-                                     found->memory_descriptors);
-  if (!made) {
-    return std::move(made).error().with_context(spec.path);
+  KVFERRY_ASSIGN_OR_RETURN(SaidLayout said, find_layout(spec, *std::move(layouts)));
+  auto view = [&]() -> Result<layout::LayoutView> {
+    KVFERRY_ASSIGN_OR_RETURN(const layout::Description known,
+                             with_assumptions(std::move(said.description), assumption));
+    return view_of(known, std::move(said.regions));
+  }();
+  if (!view) {
+    return std::move(view).error().with_context(spec.path);
   }
-  KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView view, layout::view_of(*made));
-  return view;
+  return *std::move(view);
 }
 
 Outcome<layout::LayoutView> view_of_geometry(const GeometrySpec& spec) {
@@ -188,7 +205,7 @@ Outcome<Spec> parse_spec(std::string_view text) {
   return parse_file_spec(text);
 }
 
-Outcome<layout::LayoutView> view_of(const Spec& spec, const Assumption& assumption) {
+Outcome<layout::LayoutView> view_of(const Spec& spec, const layout::Assumptions& assumption) {
   if (const auto* const file = std::get_if<FileSpec>(&spec)) {
     return view_of_file(*file, assumption);
   }

@@ -69,6 +69,7 @@ using Spec = std::variant<GeometrySpec, FileSpec>;
 ///
 /// Errors: invalid for values out of range, a message that does not decode or a layout that is not
 ///         in it; not there for a file that cannot be read.
-[[nodiscard]] Outcome<layout::LayoutView> view_of(const Spec& spec, const Assumption& assumption);
+[[nodiscard]] Outcome<layout::LayoutView> view_of(const Spec& spec,
+                                                  const layout::Assumptions& assumption);
 
 }  // namespace kvferry::tool

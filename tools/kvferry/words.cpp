@@ -18,10 +18,6 @@ constexpr std::uint64_t kIdsMax = std::uint64_t{1} << 24U;
 
 std::string quoted(std::string_view text) { return "'" + std::string{text} + "'"; }
 
-std::string_view name_of(layout::InnerShape order) {
-  return order == layout::InnerShape::kHnd ? "hnd" : "nhd";
-}
-
 Outcome<IdRange> parse_id_range(std::string_view text) {
   const std::size_t dash = text.find('-');
   if (dash == std::string_view::npos || dash == 0) {
@@ -97,16 +93,6 @@ Outcome<Duration> parse_duration(std::string_view field, std::string_view text) 
     return invalid(std::string{field} + ": " + quoted(text) + " is more than a year");
   }
   return unit->length * static_cast<Duration::rep>(number);
-}
-
-Outcome<layout::InnerShape> parse_inner_shape(std::string_view text) {
-  if (text == "nhd") {
-    return layout::InnerShape::kNhd;
-  }
-  if (text == "hnd") {
-    return layout::InnerShape::kHnd;
-  }
-  return usage("order: " + quoted(text) + " is not nhd or hnd");
 }
 
 Outcome<layout::BlockAxes> parse_order(std::string_view text) {
@@ -192,32 +178,8 @@ Outcome<plan::LayerRange> parse_layers(std::string_view text) {
   return layers;
 }
 
-std::string Assumption::text() const {
-  std::string text = order ? "order=" + std::string{name_of(*order)} : std::string{};
-  if (heads) {
-    text += (text.empty() ? "heads=" : ",heads=") + std::to_string(*heads);
-  }
-  return text;
-}
-
-Outcome<layout::LayoutConfig> Assumption::applied_to(layout::LayoutConfig config) const {
-  if (order && config.inner_shape != layout::InnerShape::kUnknown && config.inner_shape != *order) {
-    return invalid("assume order=" + std::string{name_of(*order)} + ": the layout says " +
-                   std::string{to_string(config.inner_shape)});
-  }
-  if (heads && config.num_heads && *config.num_heads != *heads) {
-    return invalid("assume heads=" + std::to_string(*heads) + ": the layout says " +
-                   std::to_string(*config.num_heads));
-  }
-  config.inner_shape = order.value_or(config.inner_shape);
-  if (heads) {
-    config.num_heads = heads;
-  }
-  return config;
-}
-
-Outcome<Assumption> parse_assumption(std::string_view text) {
-  Assumption assumption;
+Outcome<layout::Assumptions> parse_assumption(std::string_view text) {
+  layout::Assumptions assumption;
   const auto twice = [](std::string_view key) {
     return usage("assume: " + std::string{key} + " is there twice");
   };
@@ -230,14 +192,14 @@ Outcome<Assumption> parse_assumption(std::string_view text) {
       if (assumption.order) {
         return twice(key);
       }
-      KVFERRY_ASSIGN_OR_RETURN(assumption.order, parse_inner_shape(value));
+      KVFERRY_ASSIGN_OR_RETURN(assumption.order, parse_order(value));
     } else if (key == "heads") {
-      if (assumption.heads) {
+      if (assumption.num_heads) {
         return twice(key);
       }
-      KVFERRY_ASSIGN_OR_RETURN(assumption.heads, parse_number("assume heads", value));
+      KVFERRY_ASSIGN_OR_RETURN(assumption.num_heads, parse_number("assume heads", value));
     } else {
-      return usage("assume: " + quoted(piece) + " is not order=nhd|hnd or heads=N");
+      return usage("assume: " + quoted(piece) + " is not order=nhd|hnd|utp|upp or heads=N");
     }
   }
   return assumption;

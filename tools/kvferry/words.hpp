@@ -11,7 +11,7 @@
 
 #include "kvferry/base/clock.hpp"
 #include "kvferry/base/ids.hpp"
-#include "kvferry/layout/config.hpp"
+#include "kvferry/layout/assumptions.hpp"
 #include "kvferry/layout/packed.hpp"
 #include "kvferry/plan/plan.hpp"
 #include "outcome.hpp"
@@ -30,11 +30,6 @@ namespace kvferry::tool {
 ///
 /// Errors: usage; invalid for more than a year.
 [[nodiscard]] Outcome<Duration> parse_duration(std::string_view field, std::string_view text);
-
-/// "nhd" or "hnd".
-///
-/// Errors: usage.
-[[nodiscard]] Outcome<layout::InnerShape> parse_inner_shape(std::string_view text);
 
 /// "nhd", "hnd", "utp" or "upp".
 ///
@@ -81,22 +76,7 @@ struct IdPairs {
 /// Errors: usage; invalid for F above T.
 [[nodiscard]] Outcome<plan::LayerRange> parse_layers(std::string_view text);
 
-/// What the caller knows of a message's layouts and the message does not say.
-struct Assumption {
-  std::optional<layout::InnerShape> order;
-  std::optional<std::uint64_t> heads;
-
-  /// "order=nhd,heads=8".
-  [[nodiscard]] std::string text() const;
-  [[nodiscard]] bool is_empty() const noexcept { return !order && !heads; }
-
-  /// `config` with what is assumed of it.
-  ///
-  /// Errors: invalid when the config says something else already.
-  [[nodiscard]] Outcome<layout::LayoutConfig> applied_to(layout::LayoutConfig config) const;
-};
-
-/// `order=nhd,heads=8`, or one of the two.
-[[nodiscard]] Outcome<Assumption> parse_assumption(std::string_view text);
+/// What the caller knows of a message's layouts: `order=nhd,heads=8`, or one of the two.
+[[nodiscard]] Outcome<layout::Assumptions> parse_assumption(std::string_view text);
 
 }  // namespace kvferry::tool

@@ -10,6 +10,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
 #include <vector>
 
 #include "kvferry/base/result.hpp"
@@ -31,6 +34,9 @@ inline constexpr BlockAxes kUniversalTp{Axis::kHead, Axis::kLayer, Axis::kOuter,
 /// All of one head of one layer together.
 inline constexpr BlockAxes kUniversalPp{Axis::kLayer, Axis::kHead, Axis::kOuter, Axis::kToken};
 
+/// "NHD", "HND", "UniversalTP", "UniversalPP"; of other orders the axes, "layer, token, ...".
+[[nodiscard]] std::string to_string(const BlockAxes& order);
+
 /// Some neighbours of an axis of the whole model.
 struct Part {
   std::uint64_t origin{0};  ///< place of the first one
@@ -39,6 +45,9 @@ struct Part {
 
   friend constexpr bool operator==(const Part&, const Part&) = default;
 };
+
+/// Which part of the model `span` is; nothing said where it is all.
+[[nodiscard]] Part part_of(const AxisSpan& span) noexcept;
 
 /// One of the workers that share a model.
 struct Rank {
@@ -66,18 +75,56 @@ struct Rank {
 struct PackedLayout {
   LayoutConfig config;  ///< of what it holds; its inner_shape is not looked at
   Arrangement arrangement{Arrangement::kFullyContiguous};
-  BlockAxes order{kNhd};  ///< with a region for each layer, of outer, token and head alone
-  Part layers{};          ///< whole 0: all that the model has
-  Part heads{};           ///< whole 0: all that the model has
+  /// Nothing: not known. With a region for each layer, only token and head may change places.
+  std::optional<BlockAxes> order{};
+  Part layers{};  ///< whole 0: all that the model has
+  Part heads{};   ///< whole 0: all that the model has
+
+  friend bool operator==(const PackedLayout&, const PackedLayout&) = default;
 };
 
-/// The view of `packed` over `regions`, of which there is one, or one for each layer.
+/// How far apart the neighbours on each axis but the elements are, in the order of Axis.
+struct Steps {
+  std::array<std::uint64_t, kAxisCount - 1> stride_bytes{};
+  std::array<std::uint32_t, kAxisCount - 1> regions{};
+};
+
+/// The axes that `config` has at `steps`, with heads told apart where it has them: a view without
+/// regions, offset and packing. Whether it is one is left to LayoutView::create().
+[[nodiscard]] LayoutView::Parts strided_layout(const LayoutConfig& config, const Steps& steps,
+                                               const Part& layers = {}, const Part& heads = {});
+
+/// A layout as workers tell each other of it: without padding, or with every stride said. What is
+/// strided has no regions here.
+using Description = std::variant<PackedLayout, LayoutView::Parts>;
+
+/// The layout of `config`, in the order of its inner_shape.
+[[nodiscard]] PackedLayout packed_layout(const LayoutConfig& config, Arrangement arrangement);
+
+/// The order that format A can say.
+[[nodiscard]] InnerShape inner_shape_of(const PackedLayout& packed) noexcept;
+
+/// The view of `packed` over `regions`, of which there is one, or one for each layer: opaque where
+/// order or heads are not told.
 ///
 /// Errors: those of LayoutConfig::validate() and LayoutView::create(); kInvalidArgument when the
-///         config tells no heads, the order does not name each axis once or cannot be had with a
-///         region for each layer, or a part has another extent than the config.
+///         order does not name each axis once, cannot be had with a region for each layer, or needs
+///         heads that are not told; when a part has another extent than the config, or is of heads
+///         that are not told apart.
 /// Source: docs/spec/layouts.md, sections 2 and 3.
 [[nodiscard]] Result<LayoutView> packed_view(const PackedLayout& packed,
                                              std::vector<Region> regions);
+
+/// The view that `description` tells of, over `regions`.
+///
+/// Errors: those of packed_view() and LayoutView::create().
+[[nodiscard]] Result<LayoutView> view_of(const Description& description,
+                                         std::vector<Region> regions);
+
+/// How `view` is told: packed where it is without padding, which formats A and B can tell too.
+[[nodiscard]] Description describe(const LayoutView& view);
+
+/// The numbers that every description has. Those of a strided one are of its axes, alignment 1.
+[[nodiscard]] LayoutConfig config_of(const Description& description);
 
 }  // namespace kvferry::layout

@@ -27,8 +27,8 @@
 #include "kvferry/base/ids.hpp"
 #include "kvferry/base/log.hpp"
 #include "kvferry/base/result.hpp"
+#include "kvferry/layout/assumptions.hpp"
 #include "kvferry/layout/compatibility.hpp"
-#include "kvferry/layout/config.hpp"
 #include "kvferry/manager/leases.hpp"
 #include "kvferry/transfer/physical_layout.hpp"
 #include "kvferry/transfer/transfer.hpp"
@@ -66,16 +66,9 @@ struct RegisterOptions {
   Access access{Access::kRead};
 };
 
-/// What the caller knows of a peer's layouts and the message cannot say.
-struct Assumptions {
-  std::optional<layout::InnerShape> order{};  ///< of token and head
-  std::optional<std::uint64_t> num_heads{};
-
-  friend bool operator==(const Assumptions&, const Assumptions&) = default;
-};
-
 struct ImportOptions {
-  Assumptions assume{};
+  /// What the caller knows of the peer's layouts and the message cannot say.
+  layout::Assumptions assume{};
   /// A changed message of a known worker takes the place of the old one although nothing tells
   /// which of them is newer; envelopes do not need it.
   bool replace{false};
@@ -148,9 +141,12 @@ class TransportManager {
 
   /// Everything a peer needs, as a message, layouts in ascending order of their ids. Layouts of
   /// access none are left out. The number of heads has no place in format A; format B tells it, and
-  /// a tier by the kind of storage.
+  /// a tier by the kind of storage. Which part of the model a layout is has none in either: the
+  /// part is told as if it were all.
   ///
-  /// Errors: kUnavailable without an agent; those of Agent::local_metadata().
+  /// Errors: kUnavailable without an agent; kIncompatible naming a layout that `format` cannot
+  ///         tell: strides in both, another order than NHD and HND in A; those of
+  ///         Agent::local_metadata().
   [[nodiscard]] Result<wire::SerializedLayout> export_metadata(
       wire::MessageFormat format = wire::MessageFormat::kA) const;
 
@@ -173,8 +169,8 @@ class TransportManager {
   ///
   /// Errors: kCorrupt for what does not decode, breaks a rule of import, or says something else
   ///         than a message of the same epoch and generation; kInvalidArgument for one's own
-  ///         message or assumptions that contradict it; kIncompatible for blocks in an order that
-  ///         cannot be moved, or an envelope that asks for more than is understood here; kRefused
+  ///         message or assumptions that contradict it; kIncompatible for an
+  ///         envelope that asks for more than is understood here; kRefused
   ///         for a worker id that another agent has, an envelope for another worker, or one from
   ///         the future; kStale for a lower generation, an earlier epoch, a lease that is over, and
   ///         for a changed message without a generation when `replace` is not set; kDeadline when

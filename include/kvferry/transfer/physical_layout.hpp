@@ -10,6 +10,7 @@
 #include "kvferry/base/result.hpp"
 #include "kvferry/base/storage_kind.hpp"
 #include "kvferry/layout/layout.hpp"
+#include "kvferry/layout/packed.hpp"
 #include "kvferry/layout/view.hpp"
 #include "kvferry/memory/memory.hpp"
 #include "kvferry/transfer/block_guards.hpp"
@@ -30,8 +31,19 @@ class PhysicalLayout {
   [[nodiscard]] static PhysicalLayoutBuilder fully_contiguous(const layout::LayoutConfig& config);
   [[nodiscard]] static PhysicalLayoutBuilder layer_separate(const layout::LayoutConfig& config,
                                                             layout::BlockDimension dimension);
+  /// Any layout without padding: other orders than NHD and HND, a rank's part of the model.
+  [[nodiscard]] static PhysicalLayoutBuilder packed(layout::PackedLayout packed);
+  /// Any view over memory of this process: an engine's own tensors, with padding or without, or a
+  /// part of one big allocation. What is without padding is told to peers as such, which every peer
+  /// understands. Each region of the view lies in one of `memories`.
+  ///
+  /// Errors: kInvalidArgument for regions that overlap, or lie in none of the memories.
+  [[nodiscard]] static Result<std::shared_ptr<const PhysicalLayout>> over(
+      const layout::LayoutView& view, std::vector<memory::MemoryPtr> memories);
 
-  [[nodiscard]] const layout::Layout& layout() const noexcept { return layout_; }
+  /// How workers tell each other of it.
+  [[nodiscard]] const layout::Description& description() const noexcept { return description_; }
+  [[nodiscard]] layout::LayoutConfig config() const { return config_of(description_); }
   [[nodiscard]] const layout::LayoutView& view() const noexcept { return view_; }
   [[nodiscard]] StorageKind storage_kind() const noexcept {
     return memories_.front()->storage_kind();
@@ -50,10 +62,10 @@ class PhysicalLayout {
  private:
   friend class PhysicalLayoutBuilder;
 
-  PhysicalLayout(layout::Layout layout, layout::LayoutView view,
+  PhysicalLayout(layout::Description description, layout::LayoutView view,
                  std::vector<memory::MemoryPtr> memories, BlockGuardsPtr guards);
 
-  layout::Layout layout_;
+  layout::Description description_;
   layout::LayoutView view_;
   std::vector<memory::MemoryPtr> memories_;
   std::vector<std::byte*> bases_;
@@ -67,8 +79,9 @@ using PhysicalLayoutPtr = std::shared_ptr<const PhysicalLayout>;
 /// Collects what a physical layout is made of.
 class PhysicalLayoutBuilder {
  public:
+  explicit PhysicalLayoutBuilder(layout::PackedLayout packed) : packed_{packed} {}
   PhysicalLayoutBuilder(const layout::LayoutConfig& config, layout::Arrangement arrangement)
-      : config_{config}, arrangement_{arrangement} {}
+      : packed_{layout::packed_layout(config, arrangement)} {}
 
   /// Takes one zeroed allocation of system memory that workers of this machine can map. Every
   /// region begins at a multiple of 4096, or of the config's alignment where that is larger.
@@ -95,8 +108,7 @@ class PhysicalLayoutBuilder {
   [[nodiscard]] Result<PhysicalLayoutPtr> assemble(std::vector<Region> regions,
                                                    std::vector<memory::MemoryPtr> memories) const;
 
-  layout::LayoutConfig config_;
-  layout::Arrangement arrangement_;
+  layout::PackedLayout packed_;
   bool allocate_{false};
   bool guarded_{false};
   std::optional<std::vector<std::span<std::byte>>> adopted_;

@@ -27,8 +27,7 @@
 #include "kvferry/base/result.hpp"
 #include "kvferry/base/run.hpp"
 #include "kvferry/base/storage_kind.hpp"
-#include "kvferry/layout/config.hpp"
-#include "kvferry/layout/layout.hpp"
+#include "kvferry/layout/packed.hpp"
 #include "kvferry/wire/limits.hpp"
 #include "kvferry/wire/message_view.hpp"
 #include "kvferry/wire/metadata.hpp"
@@ -50,9 +49,9 @@ struct EnvelopeLayout {
   StorageKind location{};
   Access access{Access::kRead};  ///< of peers; never none
   std::optional<LogicalType> tier{};
-  layout::LayoutConfig config{};  ///< order and number of heads too
-  layout::Arrangement arrangement{layout::Arrangement::kFullyContiguous};
+  layout::Description description{};
   std::vector<Region> regions{};
+  std::string group{};  ///< of layouts that share block ids, such as "window"; empty: the only one
   /// Where the blocks' guards lie: one 64-bit sequence number for each block.
   std::optional<Region> guards{};
   std::vector<std::byte> unknown_fields{};  ///< of a newer writer, as they came

@@ -26,6 +26,7 @@ struct LocalLayoutView {
   std::uint32_t version{kLayoutVersion};
   LogicalType logical_type{LogicalType::kG2};  ///< format B
   MemType mem_type{MemType::kDram};
+  bool strided{false};  ///< of an envelope: strides tell which regions there are
   LayoutTypeDetails layout_type_details{};
   layout::LayoutConfig layout_config{};
   StorageKind location{};

@@ -17,6 +17,7 @@
 #include "kvferry/base/storage_kind.hpp"
 #include "kvferry/layout/config.hpp"
 #include "kvferry/layout/layout.hpp"
+#include "kvferry/layout/packed.hpp"
 #include "kvferry/wire/limits.hpp"
 
 // What a message of format A or B says, as values that own what they hold. serialized_layout.hpp
@@ -140,16 +141,14 @@ using LayoutTypeDetails = std::variant<FullyContiguousDetails, LayerSeparateDeta
 [[nodiscard]] const std::optional<KvBlockLayout>& kv_block_layout_of(
     const LayoutTypeDetails& details) noexcept;
 
-/// How format B says an order that format A says as an inner shape.
-[[nodiscard]] KvBlockLayout kv_block_layout_of(layout::InnerShape shape) noexcept;
+/// How format B says an order; nothing is Unknown. The order names each axis once.
+[[nodiscard]] KvBlockLayout kv_block_layout_of(
+    const std::optional<layout::BlockAxes>& order) noexcept;
 
-/// `config` with the order of token and head in `inner_shape`, whichever format tells it. An order
-/// that regions of one layer each cannot have is unknown, as the original takes it.
-///
-/// Errors: kIncompatible for one region whose blocks have another order than NHD or HND, because
-///         such blocks cannot be moved yet.
-[[nodiscard]] Result<layout::LayoutConfig> told_config(layout::LayoutConfig config,
-                                                       const LayoutTypeDetails& details);
+/// The layout that is told, whichever format tells its order. An order that regions of one layer
+/// each cannot have is unknown, as the original takes it.
+[[nodiscard]] layout::PackedLayout told_layout(const layout::LayoutConfig& config,
+                                               const LayoutTypeDetails& details);
 
 /// The version that writers of formats A and B put into each layout.
 inline constexpr std::uint32_t kLayoutVersion = 1;

@@ -121,8 +121,9 @@ def frame(body, trailer=b"", version=1, more_header=b""):
 STORAGE = {"System": 1, "Pinned": 2, "Device": 3, "Disk": 4}
 ACCESS = {"read": 1, "read-write": 2}
 ARRANGEMENT = {"FullyContiguous": 1, "LayerSeparateBlockIsFirstDim": 2,
-               "LayerSeparateBlockIsSecondDim": 3}
-ORDER = {"Unknown": 0, "NHD": 1, "HND": 2}
+               "LayerSeparateBlockIsSecondDim": 3, "Strided": 4}
+ORDER = {"Unknown": 0, "NHD": 1, "HND": 2, "UniversalTP": 3, "UniversalPP": 4}
+AXES = ("Layer", "Outer", "Page", "Head")
 CONFIG = ("num_blocks", "num_layers", "outer_dim", "page_size", "inner_dim", "alignment",
           "dtype_width_bytes")
 
@@ -134,7 +135,9 @@ def layout_bytes(value):
     out = number(1, value["id"]) + number(2, STORAGE[kind]) + number(3, int(place))
     out += number(4, ACCESS[value["access"]])
     out += number(5, int(value["tier"][1]) if value["tier"] else 0)
-    out += number(6, ARRANGEMENT[value["arrangement"]]) + number(7, ORDER[config["order"]])
+    custom = config["order"]["Custom"] if isinstance(config["order"], dict) else []
+    out += number(6, ARRANGEMENT[value["arrangement"]])
+    out += number(7, 5 if custom else ORDER[config["order"]])
     for field, name in enumerate(CONFIG, 8):
         out += number(field, int(config[name]))
     if config["num_heads"] is not None:
@@ -143,7 +146,30 @@ def layout_bytes(value):
     out += packed(17, [int(region["size"]) for region in value["regions"]])
     if value["guards"]:
         out += fixed(18, int(value["guards"]["address"])) + fixed(19, int(value["guards"]["size"]))
+    out += some(22, bytes(AXES.index(axis) for axis in custom))
+    for field, part in ((23, value.get("layers")), (25, value.get("heads"))):
+        if part:
+            out += number(field, int(part["first"])) + number(field + 1, int(part["model"]))
+    if "strides" in value:
+        strides = value["strides"]
+        out += packed(27, [int(stride) for stride in strides["bytes"]])
+        out += packed(28, strides["region_steps"]) + number(29, int(strides["offset"]))
+        out += some(30, strides["packing"])
+    out += some(31, value.get("group", ""))
     return out + bytes.fromhex(value.get("unknown_fields", ""))
+
+
+def features_of(layouts):
+    """What a reader of the first envelopes did not know."""
+    features = []
+    if any(isinstance(layout["config"]["order"], dict) or
+           layout["config"]["order"].startswith("Universal") for layout in layouts):
+        features.append("orders")
+    if any("layers" in layout or "heads" in layout for layout in layouts):
+        features.append("parts")
+    if any("strides" in layout for layout in layouts):
+        features.append("strides")
+    return features
 
 
 def body_of(value):
@@ -152,6 +178,8 @@ def body_of(value):
     out += some(2, value["name"]) + text(3, bytes.fromhex(value["epoch"]))
     out += number(4, int(value["generation"])) + number(5, int(value["issued_unix_ms"]))
     out += number(6, int(value["lease_ms"])) + some(7, value["audience"])
+    for feature in features_of(value["layouts"]):
+        out += text(8, feature)
     for agent in value["agents"]:
         out += text(9, some(1, agent["kind"]) + some(2, bytes.fromhex(agent["blob"])) +
                     bytes.fromhex(agent.get("unknown_fields", "")))
@@ -211,6 +239,34 @@ def several():
                   layouts=[first, second, last])
 
 
+def orders():
+    """Orders that need one region, and two ranks' parts of a model."""
+    numbers = (4, 2, 2, 16, 512, 1, 2)
+    region = [(4096, 4 * 2 * 2 * 16 * 512 * 2)]
+    ranks = [layout(1, numbers, region, order="UniversalTP", num_heads=4,
+                    layers={"first": 2, "model": 4}, heads={"first": 4, "model": 8}),
+             layout(2, numbers, region, order="UniversalPP", num_heads=4,
+                    layers={"first": 0, "model": 4}),
+             layout(3, numbers, region, order={"Custom": ["Page", "Layer", "Head", "Outer"]},
+                    num_heads=4, heads={"first": 0, "model": str(2**64 - 1)}, group="window"),
+             layout(4, numbers, region, group="full")]
+    return worker(3, "rank", layouts=ranks)
+
+
+def strided():
+    """K and V of each layer in tensors of their own, with padding, and an opaque packing."""
+    tensors = [(4096 * (i + 1), 2048) for i in range(4)]
+    told = layout(0, (2, 2, 2, 4, 32, 1, 2), tensors, arrangement="Strided", num_heads=2,
+                  layers={"first": 0, "model": 6},
+                  strides={"bytes": [1024, 0, 0, 128, 64], "region_steps": [0, 2, 1, 0, 0],
+                           "offset": 64, "packing": ""})
+    opaque = layout(1, (2, 2, 1, 4, 32, 1, 2), [(65536, 4096)], arrangement="Strided",
+                    group="state",
+                    strides={"bytes": [2048, 512, 0, 0, 0], "region_steps": [0] * 5, "offset": 0,
+                             "packing": "vllm-cpu-amx"})
+    return worker(4, "engine", layouts=[told, opaque])
+
+
 def newer_fields():
     value = seed_like()
     value["unknown_fields"] = (number(100, 300) + text(101, "later") + fixed(102, 7)).hex()
@@ -260,6 +316,8 @@ def cases():
         "minimal": plain(worker(0, "w")),
         "seed_like": plain(seed_like()),
         "several": plain(several()),
+        "orders": plain(orders()),
+        "strided": plain(strided()),
         "signed": signed(seed_like()),
         "newer_fields": plain(newer_fields()),
         "newer_fields_signed": signed(newer_fields()),
