@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
 #include "kvferry/base/try.hpp"
+#include "kvferry/plan/gather.hpp"
 #include "manager/impl.hpp"
+#include "transfer/group.hpp"
 
 namespace kvferry::manager {
 namespace {
@@ -64,23 +67,33 @@ Result<transfer::GatePass> enter(const TransferEnd& end, LayoutHandle handle) {
 
 }  // namespace
 
+Result<std::unique_ptr<const transfer::Executor>> TransportManager::Impl::make_executor(
+    const TransferEnd& source, const TransferEnd& destination) {
+  if (source.is_local() && destination.is_local()) {
+    return transfer::make_host_executor(source.local->physical, destination.local->physical);
+  }
+  const bool pulls = destination.is_local();
+  const FoundRemote& remote = pulls ? source.remote : destination.remote;
+  const transfer::PhysicalLayoutPtr& own =
+      pulls ? destination.local->physical : source.local->physical;
+  return transfer::make_agent_executor({options_.agent, remote.peer->contact->id(),
+                                        pulls ? agent::Operation::kRead : agent::Operation::kWrite,
+                                        remote.layout->side, own->view().regions(), own});
+}
+
 Result<LaneEntry> TransportManager::Impl::make_lane(const TransferEnd& source,
                                                     const TransferEnd& destination,
-                                                    const plan::LayerRange& layers) {
+                                                    const LaneKey& key) {
   auto lane = std::make_shared<transfer::Lane>();
-  KVFERRY_ASSIGN_OR_RETURN(lane->shape, plan::PlanTemplate::create(
-                                            source.view(), destination.view(), {.layers = layers}));
-  LaneEntry entry;
-  if (source.is_local()) {
-    lane->executor =
-        transfer::make_host_executor(source.local->physical, destination.local->physical);
-    entry.sharing = sharing_of(*source.local->physical, *destination.local->physical);
-  } else {
+  if (key.shaped) {
     KVFERRY_ASSIGN_OR_RETURN(
-        lane->executor,
-        transfer::make_agent_executor(
-            {options_.agent, source.remote.peer->contact->id(), source.remote.layout->side,
-             destination.local->physical->view().regions(), destination.local->physical}));
+        lane->shape,
+        plan::PlanTemplate::create(source.view(), destination.view(), {.layers = key.layers}));
+  }
+  KVFERRY_ASSIGN_OR_RETURN(lane->executor, make_executor(source, destination));
+  LaneEntry entry;
+  if (source.is_local() && destination.is_local()) {
+    entry.sharing = sharing_of(*source.local->physical, *destination.local->physical);
   }
   entry.lane = std::move(lane);
   return entry;
@@ -110,6 +123,7 @@ Result<std::unique_ptr<transfer::GuardCheck>> TransportManager::Impl::guards_of(
   KVFERRY_ASSIGN_OR_RETURN(auto reader,
                            transfer::make_agent_executor({options_.agent,
                                                           source.remote.peer->contact->id(),
+                                                          agent::Operation::kRead,
                                                           source.remote.layout->guard_side,
                                                           {&numbers, 1},
                                                           buffer}));
@@ -144,54 +158,160 @@ Result<LaneEntry> TransportManager::Impl::lane_between(const TransferEnd& source
   if (std::optional<LaneEntry> known = registry_.find_lane(key)) {
     return *std::move(known);
   }
-  KVFERRY_ASSIGN_OR_RETURN(LaneEntry made, make_lane(source, destination, key.layers));
+  KVFERRY_ASSIGN_OR_RETURN(LaneEntry made, make_lane(source, destination, key));
   registry_.add_lane(key, made);
   return made;
 }
 
-Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
-    LayoutHandle source, LayoutHandle destination, const plan::BlockPairs& blocks,
-    const transfer::TransferOptions& options) {
-  const TimePoint called_at = options_.clock->now();
-  KVFERRY_RETURN_IF_ERROR(check_process());
-  KVFERRY_ASSIGN_OR_RETURN(const TransferEnd from, find_end(source));
-  KVFERRY_ASSIGN_OR_RETURN(const TransferEnd to, find_end(destination));
-  if (!to.is_local()) {
-    return Error{ErrorCode::kInvalidArgument,
-                 to_string(destination) + " is a peer's: blocks are pulled into a local layout"};
+/// One part for each source, as the sources share the work.
+Result<plan::PlanSummary> TransportManager::Impl::plan_parts(
+    const Ends& ends, const plan::BlockPairs& blocks, const transfer::TransferOptions& options,
+    std::vector<PlannedPart>& parts) {
+  const LayoutHandle to = ends.destination_handle;
+  if (ends.sources.size() == 1 && !options.partial) {
+    KVFERRY_ASSIGN_OR_RETURN(LaneEntry entry,
+                             lane_between(ends.sources.front(), ends.destination,
+                                          {ends.source_handles.front(), to, options.layers}));
+    KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan,
+                             plan::CopyPlan::create(entry.lane->shape, blocks));
+    const plan::PlanSummary summary = plan.summary();
+    parts.push_back({0, std::move(entry), blocks, std::move(plan)});
+    return summary;
   }
-  KVFERRY_ASSIGN_OR_RETURN(transfer::GatePass source_pass, enter(from, source));
-  KVFERRY_ASSIGN_OR_RETURN(transfer::GatePass destination_pass, enter(to, destination));
-  KVFERRY_ASSIGN_OR_RETURN(const LaneEntry entry,
-                           lane_between(from, to, {source, destination, options.layers}));
-  KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan, plan::CopyPlan::create(entry.lane->shape, blocks));
-  KVFERRY_RETURN_IF_ERROR(check_sharing(entry.sharing, blocks));
-  KVFERRY_ASSIGN_OR_RETURN(auto guards, guards_of(from,
-                                                  {blocks.source, from.view().page_size(),
-                                                   blocks.destination, to.view().page_size()},
-                                                  options.expected_sequences));
-  const TimePoint deadline = deadline_after(called_at, options.deadline);
+  std::vector<layout::LayoutView> views;
+  std::ranges::transform(ends.sources, std::back_inserter(views), &TransferEnd::view);
+  plan::TemplateOptions how{.layers = options.layers, .partial = options.partial};
+  KVFERRY_ASSIGN_OR_RETURN(plan::Gather gather,
+                           plan::Gather::create(views, ends.destination.view(), blocks, how));
+  for (const plan::GatherPart& part : gather.parts()) {
+    KVFERRY_ASSIGN_OR_RETURN(LaneEntry entry,
+                             lane_between(ends.sources[part.source], ends.destination,
+                                          {ends.source_handles[part.source], to, {}, false}));
+    parts.push_back({part.source, std::move(entry), part.blocks, part.plan});
+  }
+  if (parts.empty()) {  // A transfer of nothing has an end, too.
+    how.layers = {0, 0};
+    KVFERRY_ASSIGN_OR_RETURN(LaneEntry entry,
+                             lane_between(ends.sources.front(), ends.destination,
+                                          {ends.source_handles.front(), to, {}, false}));
+    KVFERRY_ASSIGN_OR_RETURN(
+        auto shape, plan::PlanTemplate::create(views.front(), ends.destination.view(), how));
+    KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan, plan::CopyPlan::create(std::move(shape), blocks));
+    parts.push_back({0, std::move(entry), blocks, std::move(plan)});
+  }
+  return gather.summary();
+}
+
+Result<transfer::TransferParts> TransportManager::Impl::prepare(
+    const Ends& ends, PlannedPart part, const transfer::TransferOptions& options,
+    const Moments& moments) {
+  const TransferEnd& from = ends.sources[part.source];
+  KVFERRY_ASSIGN_OR_RETURN(transfer::GatePass source_pass,
+                           enter(from, ends.source_handles[part.source]));
+  KVFERRY_ASSIGN_OR_RETURN(transfer::GatePass destination_pass,
+                           enter(ends.destination, ends.destination_handle));
+  KVFERRY_RETURN_IF_ERROR(check_sharing(part.entry.sharing, part.blocks));
+  KVFERRY_ASSIGN_OR_RETURN(
+      auto guards, guards_of(from,
+                             {part.blocks.source, from.view().page_size(), part.blocks.destination,
+                              ends.destination.view().page_size()},
+                             options.expected_sequences));
   std::shared_ptr<HeldBlocks> held;
   if (options.hold_source) {
-    KVFERRY_ASSIGN_OR_RETURN(held, hold(from, blocks.source, options, deadline));
+    KVFERRY_ASSIGN_OR_RETURN(held, hold(from, part.blocks.source, options, moments.deadline));
   }
-  transfer::TransferParts parts{entry.lane,
-                                std::move(plan),
-                                to.local->physical->claims(),
-                                to.local->physical->guards(),
+  transfer::TransferParts parts{part.entry.lane,
+                                std::move(part.plan),
+                                nullptr,
                                 std::move(guards),
                                 {std::move(source_pass), std::move(destination_pass)},
                                 options_.clock,
-                                called_at,
-                                deadline};
+                                moments.called_at,
+                                moments.deadline};
   if (held != nullptr) {
     parts.on_end = [held = std::move(held)](const std::optional<Error>& error) {
       held->end(error);
     };
   }
-  KVFERRY_ASSIGN_OR_RETURN(auto state, transfer::TransferState::create(std::move(parts)));
-  engine_->start(state);
-  return transfer::Transfer{std::move(state)};
+  return parts;
+}
+
+Result<TransportManager::Impl::Ends> TransportManager::Impl::find_ends(
+    std::span<const LayoutHandle> sources, LayoutHandle destination) const {
+  Ends ends;
+  for (const LayoutHandle source : sources) {
+    KVFERRY_ASSIGN_OR_RETURN(TransferEnd end, find_end(source));
+    KVFERRY_ASSIGN_OR_RETURN(transfer::GatePass pass, enter(end, source));
+    ends.sources.push_back(std::move(end));
+    ends.passes.push_back(std::move(pass));
+  }
+  ends.source_handles = sources;
+  ends.destination_handle = destination;
+  KVFERRY_ASSIGN_OR_RETURN(ends.destination, find_end(destination));
+  KVFERRY_ASSIGN_OR_RETURN(transfer::GatePass pass, enter(ends.destination, destination));
+  ends.passes.push_back(std::move(pass));
+  if (ends.destination.is_local()) {
+    return ends;
+  }
+  const RemoteLayout& remote = *ends.destination.remote.layout;
+  if (std::ranges::any_of(ends.sources, [](const TransferEnd& end) { return !end.is_local(); })) {
+    return Error{ErrorCode::kInvalidArgument,
+                 to_string(destination) +
+                     " is a peer's, and so is a source: one of the two sides "
+                     "has to be this worker's"};
+  }
+  if (remote.told.access == Access::kRead) {
+    return Error{ErrorCode::kRefused,
+                 to_string(destination) + " may be read by peers, not written"};
+  }
+  if (remote.guard_side != nullptr) {
+    return Error{ErrorCode::kRefused,
+                 to_string(destination) + " has guards, which only its owner can move"};
+  }
+  return ends;
+}
+
+Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
+    std::span<const LayoutHandle> sources, LayoutHandle destination, const plan::BlockPairs& blocks,
+    const transfer::TransferOptions& options) {
+  const TimePoint called_at = options_.clock->now();
+  const Moments moments{called_at, deadline_after(called_at, options.deadline)};
+  KVFERRY_RETURN_IF_ERROR(check_process());
+  if (sources.size() > 1 && !options.expected_sequences.empty()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "expected_sequences: they are of one source, and there are " +
+                     std::to_string(sources.size())};
+  }
+  KVFERRY_ASSIGN_OR_RETURN(Ends ends, find_ends(sources, destination));
+  std::vector<PlannedPart> planned;
+  auto group = std::make_shared<transfer::TransferGroup>();
+  KVFERRY_ASSIGN_OR_RETURN(group->plan, plan_parts(ends, blocks, options, planned));
+  if (group->plan.coverage < 1) {
+    group->partial_blocks.assign(blocks.destination.begin(), blocks.destination.end());
+    std::ranges::sort(group->partial_blocks);
+  }
+  std::vector<transfer::TransferParts> all;
+  for (PlannedPart& part : planned) {
+    const std::size_t source = part.source;
+    KVFERRY_ASSIGN_OR_RETURN(auto parts, prepare(ends, std::move(part), options, moments));
+    all.push_back(std::move(parts));
+    group->members.push_back({nullptr, sources.size() == 1 ? "" : to_string(sources[source])});
+  }
+  const TransferEnd& to = ends.destination;
+  KVFERRY_ASSIGN_OR_RETURN(
+      transfer::Claims taken,
+      transfer::Claims::take(
+          to.is_local() ? to.local->physical->claims() : to.remote.layout->claims,
+          to.is_local() ? to.local->physical->guards() : nullptr, blocks.destination));
+  const auto claims = std::make_shared<const transfer::Claims>(std::move(taken));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].claims = claims;
+    group->members[i].state = std::make_shared<transfer::TransferState>(std::move(all[i]));
+  }
+  for (const transfer::TransferMember& member : group->members) {
+    engine_->start(member.state);
+  }
+  return transfer::Transfer{std::move(group)};
 }
 
 }  // namespace kvferry::manager

@@ -73,8 +73,8 @@ class TransportManager::Impl {
   [[nodiscard]] Result<layout::Compatibility> compatibility(LayoutHandle source,
                                                             LayoutHandle destination) const;
   [[nodiscard]] Result<transfer::Transfer> execute_transfer(
-      LayoutHandle source, LayoutHandle destination, const plan::BlockPairs& blocks,
-      const transfer::TransferOptions& options);
+      std::span<const LayoutHandle> sources, LayoutHandle destination,
+      const plan::BlockPairs& blocks, const transfer::TransferOptions& options);
 
   [[nodiscard]] const ManagerOptions& options() const noexcept { return options_; }
   [[nodiscard]] Epoch epoch() const noexcept { return epoch_; }
@@ -86,6 +86,26 @@ class TransportManager::Impl {
   }
 
  private:
+  /// The layouts of one transfer.
+  struct Ends {
+    std::vector<TransferEnd> sources;
+    std::span<const LayoutHandle> source_handles;
+    TransferEnd destination;
+    LayoutHandle destination_handle{};
+    std::vector<transfer::GatePass> passes;  ///< of all of them, while the transfer is prepared
+  };
+  /// What one source gives.
+  struct PlannedPart {
+    std::size_t source{0};  ///< index in Ends::sources
+    LaneEntry entry;
+    plan::BlockPairs blocks;
+    plan::CopyPlan plan;
+  };
+  struct Moments {
+    TimePoint called_at;
+    TimePoint deadline;
+  };
+
   [[nodiscard]] Result<void> start_service();
   [[nodiscard]] Result<std::vector<agent::RegistrationId>> register_memories(
       const transfer::PhysicalLayout& layout, Access access);
@@ -124,8 +144,20 @@ class TransportManager::Impl {
   [[nodiscard]] Result<LaneEntry> lane_between(const TransferEnd& source,
                                                const TransferEnd& destination, const LaneKey& key);
   [[nodiscard]] Result<LaneEntry> make_lane(const TransferEnd& source,
-                                            const TransferEnd& destination,
-                                            const plan::LayerRange& layers);
+                                            const TransferEnd& destination, const LaneKey& key);
+  [[nodiscard]] Result<std::unique_ptr<const transfer::Executor>> make_executor(
+      const TransferEnd& source, const TransferEnd& destination);
+  /// Finds the layouts of a transfer, and whether it may be.
+  [[nodiscard]] Result<Ends> find_ends(std::span<const LayoutHandle> sources,
+                                       LayoutHandle destination) const;
+  [[nodiscard]] Result<plan::PlanSummary> plan_parts(const Ends& ends,
+                                                     const plan::BlockPairs& blocks,
+                                                     const transfer::TransferOptions& options,
+                                                     std::vector<PlannedPart>& parts);
+  /// Makes every check of one part, and enters the gates of its two ends; claims are not taken yet.
+  [[nodiscard]] Result<transfer::TransferParts> prepare(const Ends& ends, PlannedPart part,
+                                                        const transfer::TransferOptions& options,
+                                                        const Moments& moments);
 
   ManagerOptions options_;
   const std::int32_t process_;  ///< that made the manager, for messages

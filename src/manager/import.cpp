@@ -196,11 +196,23 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::make_peer(ToldPeer told, C
   for (ToldLayout& layout : told.layouts) {
     const auto same = kept.find(layout.handle);
     if (same != kept.end() && is_current(*same->second)) {
-      peer->layouts.push_back(same->second);
+      RemoteLayoutPtr known = same->second;
+      if (known->told.access != layout.access) {
+        auto changed = std::make_shared<RemoteLayout>(*known);
+        changed->told.access = layout.access;
+        known = std::move(changed);
+      }
+      peer->layouts.push_back(std::move(known));
       continue;
     }
+    const std::uint64_t blocks = layout.view.axis(layout::Axis::kBlock).extent;
     auto remote = std::make_shared<RemoteLayout>(
-        RemoteLayout{{}, std::move(layout), nullptr, nullptr, std::make_shared<transfer::Gate>()});
+        RemoteLayout{{},
+                     std::move(layout),
+                     nullptr,
+                     nullptr,
+                     std::make_shared<transfer::Gate>(),
+                     std::make_shared<transfer::ClaimTable>(blocks)});
     KVFERRY_RETURN_IF_ERROR(prepare_sides(contact->id(), *remote));
     made.push_back(remote);
     peer->layouts.push_back(std::move(remote));

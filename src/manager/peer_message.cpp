@@ -37,7 +37,7 @@ Result<ToldLayout> told_layout(LayoutHandle handle, const layout::Description& s
     return Error{packed ? ErrorCode::kIncompatible : ErrorCode::kCorrupt, view.error().message};
   }
   KVFERRY_RETURN_IF_ERROR(view);
-  return ToldLayout{handle, *std::move(view), std::nullopt};
+  return ToldLayout{handle, *std::move(view), std::nullopt, std::nullopt};
 }
 
 std::array<std::uint64_t, 2> digest_of(std::span<const std::byte> bytes) {
@@ -99,6 +99,7 @@ Result<ToldLayout> read_layout(WorkerId worker_id, const wire::EnvelopeLayout& s
     KVFERRY_RETURN_IF_ERROR(check_guards(*said.guards, config_of(said.description).num_blocks));
   }
   told.guards = said.guards;
+  told.access = said.access;
   return told;
 }
 

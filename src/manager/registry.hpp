@@ -33,9 +33,13 @@ struct LocalLayout {
 struct ToldLayout {
   LayoutHandle handle{};  ///< as the owner names it
   layout::LayoutView view;
-  std::optional<Region> guards;  ///< where the sequence numbers of its blocks lie
+  std::optional<Region> guards;    ///< where the sequence numbers of its blocks lie
+  std::optional<Access> access{};  ///< of peers; formats A and B do not say
 
-  friend bool operator==(const ToldLayout&, const ToldLayout&) = default;
+  /// Whether it is the same layout, as whichever format tells it.
+  friend bool operator==(const ToldLayout& a, const ToldLayout& b) {
+    return a.handle == b.handle && a.view == b.view && a.guards == b.guards;
+  }
 };
 
 /// A layout of another worker.
@@ -45,6 +49,7 @@ struct RemoteLayout {
   agent::PreparedSidePtr side;
   agent::PreparedSidePtr guard_side;  ///< null without guards
   transfer::GatePtr gate;
+  std::shared_ptr<transfer::ClaimTable> claims{};  ///< of what this worker pushes there
 };
 // Shared: generations of its peer that have it, and transfers in flight.
 using RemoteLayoutPtr = std::shared_ptr<const RemoteLayout>;
@@ -91,6 +96,7 @@ struct LaneKey {
   LayoutHandle source{};
   LayoutHandle destination{};
   plan::LayerRange layers{};
+  bool shaped{true};  ///< false: its parts are planned anew for each gather
 
   friend bool operator==(const LaneKey&, const LaneKey&) = default;
 };
@@ -99,7 +105,7 @@ struct LaneKeyHash {
   std::size_t operator()(const LaneKey& key) const noexcept {
     const std::hash<LayoutHandle> handle;
     return (handle(key.source) * 31) ^ (handle(key.destination) * 17) ^
-           ((key.layers.first * 0x9E3779B97F4A7C15U) + key.layers.end);
+           ((key.layers.first * 0x9E3779B97F4A7C15U) + key.layers.end) ^ (key.shaped ? 0 : 1);
   }
 };
 

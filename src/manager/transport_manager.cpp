@@ -200,9 +200,11 @@ Result<layout::Compatibility> TransportManager::compatibility(LayoutHandle sourc
 }
 
 Result<transfer::Transfer> TransportManager::execute_transfer(
-    LayoutHandle source, std::span<const BlockId> source_blocks, LayoutHandle destination,
-    std::span<const BlockId> destination_blocks, const transfer::TransferOptions& options) {
-  return impl_->execute_transfer(source, destination, {source_blocks, destination_blocks}, options);
+    std::span<const LayoutHandle> sources, std::span<const BlockId> source_blocks,
+    LayoutHandle destination, std::span<const BlockId> destination_blocks,
+    const transfer::TransferOptions& options) {
+  return impl_->execute_transfer(sources, destination, {source_blocks, destination_blocks},
+                                 options);
 }
 
 std::size_t TransportManager::transfers_in_flight() const {

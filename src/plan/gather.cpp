@@ -238,11 +238,10 @@ Result<Gather> Gather::create(std::span<const LayoutView> sources, const LayoutV
     }
     KVFERRY_ASSIGN_OR_RETURN(const LayoutView part, detail::cut(destination, share.box));
     KVFERRY_ASSIGN_OR_RETURN(auto shape, PlanTemplate::create(sources[share.source], part));
-    KVFERRY_ASSIGN_OR_RETURN(
-        CopyPlan plan,
-        CopyPlan::create(std::move(shape), {blocks_of(blocks.source, share.units, units),
-                                            blocks_of(blocks.destination, share.units, units)}));
-    gather.parts_.push_back({share.source, std::move(plan)});
+    const BlockPairs fed{blocks_of(blocks.source, share.units, units),
+                         blocks_of(blocks.destination, share.units, units)};
+    KVFERRY_ASSIGN_OR_RETURN(CopyPlan plan, CopyPlan::create(std::move(shape), fed));
+    gather.parts_.push_back({share.source, fed, std::move(plan)});
   }
   return gather;
 }

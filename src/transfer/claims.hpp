@@ -38,14 +38,13 @@ class Claims {
   Claims() noexcept = default;
   /// Takes all of `blocks` or none; `guards` may be null.
   ///
-  /// Errors:   kBusy naming the first block that another transfer has or that is being written.
-  /// Lifetime: `blocks` outlive the result.
+  /// Errors: kBusy naming the first block that another transfer has or that is being written.
   [[nodiscard]] static Result<Claims> take(std::shared_ptr<ClaimTable> table, BlockGuardsPtr guards,
                                            std::span<const BlockId> blocks);
   Claims(Claims&& other) noexcept
       : table_{std::exchange(other.table_, nullptr)},
         guards_{std::move(other.guards_)},
-        blocks_{other.blocks_} {}
+        blocks_{std::move(other.blocks_)} {}
   Claims& operator=(Claims&& other) noexcept {
     std::swap(table_, other.table_);
     std::swap(guards_, other.guards_);
@@ -59,13 +58,14 @@ class Claims {
   void release() noexcept;
 
  private:
-  Claims(std::shared_ptr<ClaimTable> table, BlockGuardsPtr guards,
-         std::span<const BlockId> blocks) noexcept
-      : table_{std::move(table)}, guards_{std::move(guards)}, blocks_{blocks} {}
+  Claims(std::shared_ptr<ClaimTable> table, BlockGuardsPtr guards, std::span<const BlockId> blocks)
+      : table_{std::move(table)},
+        guards_{std::move(guards)},
+        blocks_{blocks.begin(), blocks.end()} {}
 
   std::shared_ptr<ClaimTable> table_;  // shared: with the registered layout, which may go first
   BlockGuardsPtr guards_;
-  std::span<const BlockId> blocks_;
+  std::vector<BlockId> blocks_;
 };
 
 }  // namespace kvferry::transfer

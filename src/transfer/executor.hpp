@@ -68,18 +68,19 @@ class HostCopyExecutor : public Executor {
 [[nodiscard]] std::unique_ptr<const Executor> make_host_executor(PhysicalLayoutPtr source,
                                                                  PhysicalLayoutPtr destination);
 
-/// What an agent executor reads from and into.
-struct AgentRead {
+/// What an agent executor reads from and into, or writes.
+struct AgentCopy {
   std::shared_ptr<agent::Agent> agent;  // shared: with the manager, which may go first
   agent::PeerId peer{};
-  agent::PreparedSidePtr source;             ///< regions of the peer
-  std::span<const Region> destination;       ///< regions of this process
-  std::shared_ptr<const void> keep_alive{};  ///< what `destination` lies in
+  agent::Operation operation{agent::Operation::kRead};  ///< from the peer, or to it
+  agent::PreparedSidePtr remote;                        ///< regions of the peer
+  std::span<const Region> local;                        ///< regions of this process
+  std::shared_ptr<const void> keep_alive{};             ///< what `local` lies in
 };
 
-/// Pulls from a peer's memory through an agent.
+/// Pulls from a peer's memory, or pushes into it, through an agent.
 ///
 /// Errors: those of Agent::prepare_local().
-[[nodiscard]] Result<std::unique_ptr<const Executor>> make_agent_executor(AgentRead read);
+[[nodiscard]] Result<std::unique_ptr<const Executor>> make_agent_executor(AgentCopy copy);
 
 }  // namespace kvferry::transfer

@@ -29,16 +29,6 @@ TransferState::TransferState(TransferParts parts)
       cursor_{parts_.plan},
       started_at_{parts_.clock->now()} {}
 
-Result<std::shared_ptr<TransferState>> TransferState::create(TransferParts parts) {
-  // make_shared cannot reach the private constructor.
-  std::shared_ptr<TransferState> state{new TransferState{std::move(parts)}};
-  const MutexLock lock{state->stepping_};
-  KVFERRY_ASSIGN_OR_RETURN(state->claims_,
-                           Claims::take(state->parts_.claims, state->parts_.destination_guards,
-                                        state->parts_.plan.destination_blocks()));
-  return state;
-}
-
 TransferState::Step TransferState::step() {
   const MutexLock lock{stepping_};
   return step_locked();
@@ -205,7 +195,7 @@ bool TransferState::settle_if_quiet() {
     request_.reset();
   }
   // Whoever sees quiet() can claim the blocks; whoever waited for the gates sees quiet().
-  claims_.release();
+  parts_.claims.reset();
   quiet_.store(true, std::memory_order_release);
   for (GatePass& pass : parts_.passes) {
     pass.leave();

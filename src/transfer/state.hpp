@@ -20,7 +20,7 @@ namespace kvferry::transfer {
 /// How blocks of one layout get to another, for one range of layers: made once, used by many
 /// transfers.
 struct Lane {
-  std::shared_ptr<const plan::PlanTemplate> shape;
+  std::shared_ptr<const plan::PlanTemplate> shape;  ///< null where several sources share the work
   std::unique_ptr<const Executor> executor;
 };
 
@@ -28,8 +28,8 @@ struct Lane {
 struct TransferParts {
   std::shared_ptr<const Lane> lane;  // shared: with the manager's cache, which may drop it
   plan::CopyPlan plan;
-  std::shared_ptr<ClaimTable> claims;  ///< of the destination; taken by TransferState::create()
-  BlockGuardsPtr destination_guards;   ///< may be null
+  /// Of the destination blocks; given up when nothing of this transfer can touch them any more.
+  std::shared_ptr<const Claims> claims;       // shared: with transfers that feed the same blocks
   std::unique_ptr<GuardCheck> source_guards;  ///< may be null
   std::array<GatePass, 2> passes;             ///< source and destination, entered
   std::shared_ptr<const Clock> clock;         // shared: with the manager, which may go first
@@ -55,10 +55,7 @@ class TransferState {
     kFinished,  ///< the end, and nothing can touch the destination any more
   };
 
-  /// Claims the destination blocks.
-  ///
-  /// Errors: kBusy when one of them is claimed.
-  [[nodiscard]] static Result<std::shared_ptr<TransferState>> create(TransferParts parts);
+  explicit TransferState(TransferParts parts);
 
   /// Moves at most kStepBytes, or looks after what is pending.
   Step step();
@@ -77,8 +74,6 @@ class TransferState {
  private:
   /// What is asked for: the source's guards only where there are any.
   enum class Stage { kGuardsBefore, kData, kGuardsAfter };
-
-  explicit TransferState(TransferParts parts);
 
   Step step_locked() KVFERRY_REQUIRES(stepping_);
   Step post_next() KVFERRY_REQUIRES(stepping_);
@@ -102,7 +97,6 @@ class TransferState {
   void end_overdue();
 
   TransferParts parts_;
-  Claims claims_ KVFERRY_GUARDED_BY(stepping_);
   std::atomic<bool> cancel_requested_{false};
   std::atomic<bool> done_{false};   ///< report_ is there and does not change any more
   std::atomic<bool> quiet_{false};  ///< nothing can touch the destination any more

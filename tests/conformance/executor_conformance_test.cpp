@@ -211,8 +211,8 @@ Stand shm(PhysicalLayoutPtr source, PhysicalLayoutPtr destination,
   EXPECT_THAT(peer, IsOk());
   const auto side = reader->prepare_remote(*peer, source->view().regions());
   EXPECT_THAT(side, IsOk());
-  auto executor =
-      make_agent_executor({reader, *peer, *side, destination->view().regions(), destination});
+  auto executor = make_agent_executor(
+      {reader, *peer, agent::Operation::kRead, *side, destination->view().regions(), destination});
   EXPECT_THAT(executor, IsOk());
   return {*std::move(executor), {directory, owner}};
 }

@@ -71,19 +71,40 @@ class Dump:
     page: int  # tokens in a destination block
     source_page: int
     dtype: int = 2
-    layers: tuple = None  # half open; None: all
+    layers: tuple = None  # that were pulled, half open; None: all
     seed: int = 0
+    own_layers: tuple = None  # that the destination has, half open; None: all
+    own_heads: tuple = None
+    moved_heads: tuple = None  # that were pulled; None: all
+
+    @property
+    def layer_range(self):
+        return range(*(self.own_layers or (0, self.geometry.layers)))
+
+    @property
+    def head_range(self):
+        return range(*(self.own_heads or (0, self.geometry.heads)))
 
     @property
     def row_bytes(self):
-        return self.geometry.heads * self.geometry.head_dim * self.dtype
+        return len(self.head_range) * self.geometry.head_dim * self.dtype
+
+    def own_row(self, place):
+        """What of the whole model's row the destination holds once it was pulled."""
+        head_bytes = self.geometry.head_dim * self.dtype
+        whole = row(self.seed, place, self.geometry.heads * head_bytes)
+        moved = range(*(self.moved_heads or (0, self.geometry.heads)))
+        return b"".join(
+            whole[head * head_bytes :][:head_bytes] if head in moved else bytes(head_bytes)
+            for head in self.head_range
+        )
 
     @property
     def destination_blocks(self):
         return len(self.blocks) * self.source_page // self.page
 
     def size(self):
-        rows = self.geometry.layers * self.geometry.outer * self.page
+        rows = len(self.layer_range) * self.geometry.outer * self.page
         return self.destination_blocks * rows * self.row_bytes
 
     def rows(self):
@@ -91,14 +112,14 @@ class Dump:
         first, end = self.layers or (0, self.geometry.layers)
         zeros = bytes(self.row_bytes)
         for index in range(self.destination_blocks):
-            for layer in range(self.geometry.layers):
+            for layer in self.layer_range:
                 for outer in range(self.geometry.outer):
                     for token in range(self.page):
                         expected = zeros
                         if first <= layer < end:
                             at, within = divmod(index * self.page + token, self.source_page)
                             place = (self.blocks[at], layer, outer, within)
-                            expected = row(self.seed, place, self.row_bytes)
+                            expected = self.own_row(place)
                         yield (index, layer, outer, token), expected
 
     def expected(self):
@@ -124,6 +145,7 @@ class Dump:
         source = self.blocks[(index * self.page + token) // self.source_page]
         element, byte_of_element = divmod(byte, self.dtype)
         head, element = divmod(element, self.geometry.head_dim)
+        head += self.head_range.start
         return (
             f"byte {offset + byte}: destination block number {index}, source block {source}, "
             f"layer {layer}, outer {outer}, token {token}, head {head}, element {element}, "
@@ -174,6 +196,7 @@ def self_test():
         "smaller pages": Dump(small, (4, 9), 8, 16, dtype=1),
         "larger pages": Dump(small, (4, 9, 2, 7), 32, 16, seed=5),
         "some layers": Dump(small, (4, 9), 16, 16, layers=(0, 3)),
+        "a rank's part": Dump(small, (4, 9), 16, 16, own_layers=(3, 9), own_heads=(1, 3)),
     }
     for shape, dump in shapes.items():
         right = dump.expected()
@@ -182,6 +205,10 @@ def self_test():
             found = dump.first_wrong(data)
             assert found is not None, f"{shape}: {fault} was not found"
             print(f"{shape}: {fault}: {found}")
+    part, whole = shapes["a rank's part"], shapes["plain"]
+    part_rows, whole_rows = dict(part.rows()), dict(whole.rows())
+    head_bytes = part.geometry.head_dim * part.dtype
+    assert part_rows[(1, 7, 1, 5)] == whole_rows[(1, 7, 1, 5)][head_bytes:]
     layers = shapes["some layers"]
     assert layers.first_wrong(Dump(small, (4, 9), 16, 16).expected()), "a layer too many"
     # Unequal pages move tokens, and the pattern stays that of the source's block and token.

@@ -37,8 +37,8 @@ class AgentExecutorTest : public ::testing::Test {
                                 std::chrono::steady_clock::now() + 30s);
     auto side = reader_->prepare_remote(peer_, source_->view().regions());
     EXPECT_THAT(side, IsOk());
-    auto made =
-        make_agent_executor({reader_, peer_, *side, destination_->view().regions(), destination_});
+    auto made = make_agent_executor({reader_, peer_, agent::Operation::kRead, *side,
+                                     destination_->view().regions(), destination_});
     EXPECT_THAT(made, IsOk());
     return *std::move(made);
   }

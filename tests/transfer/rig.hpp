@@ -9,7 +9,7 @@
 
 #include "fake_backend.hpp"
 #include "guarded_cache.hpp"
-#include "transfer/state.hpp"
+#include "transfer/group.hpp"
 
 namespace kvferry::testing {
 
@@ -43,17 +43,26 @@ class Rig {
       check->set_reader(transfer::make_guard_reader(source_guards, check->buffer()));
     }
     const TimePoint now = clock_->now();
-    return transfer::TransferState::create(
-        {lane_,
-         std::move(plan),
-         claims,
-         destination_guards,
-         std::move(check),
-         {transfer::GatePass{source_gate}, transfer::GatePass{destination_gate}},
-         clock_,
-         now,
-         deadline_after(now, timeout),
-         on_end});
+    KVFERRY_ASSIGN_OR_RETURN(transfer::Claims taken,
+                             transfer::Claims::take(claims, destination_guards, to));
+    return std::make_shared<transfer::TransferState>(transfer::TransferParts{
+        lane_,
+        std::move(plan),
+        std::make_shared<const transfer::Claims>(std::move(taken)),
+        std::move(check),
+        {transfer::GatePass{source_gate}, transfer::GatePass{destination_gate}},
+        clock_,
+        now,
+        deadline_after(now, timeout),
+        on_end});
+  }
+
+  /// What the caller of a transfer with one source has in hand.
+  static transfer::Transfer as_transfer(std::shared_ptr<transfer::TransferState> state) {
+    auto group = std::make_shared<transfer::TransferGroup>();
+    group->plan.bytes_moved = state->total_bytes();
+    group->members.push_back({std::move(state), ""});
+    return transfer::Transfer{std::move(group)};
   }
 
   /// Whether nothing of the destination is claimed and nobody is inside the gates.

@@ -37,7 +37,7 @@ class TransferTest : public ::testing::Test {
     auto state = *rig_.start(ids_from(0, kBlocks, 2), ids_from(0, kBlocks, 2), timeout);
     engine_->start(state);
     rig_.backend->wait_for_posts(2);
-    return Transfer{std::move(state)};
+    return Rig::as_transfer(std::move(state));
   }
 
   Rig rig_{standard_config(2 * kBlocks)};
@@ -87,7 +87,7 @@ TEST_F(TransferTest, CancelOfOneThatWaitsBehindAHangingOneReturns) {
   const Transfer hangs = start(Does::kHang, 100s);
   auto state = *rig_.start(ids_from(1, 64, 2), ids_from(1, 64, 2), 100s);
   engine_->start(state);
-  const Transfer queued{std::move(state)};
+  const Transfer queued = Rig::as_transfer(std::move(state));
   const TimePoint begin = std::chrono::steady_clock::now();
   const TransferReport report = queued.cancel();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
@@ -102,7 +102,7 @@ TEST_F(TransferTest, PollSeesTheDeadlineThoughEveryThreadHangs) {
   const Transfer hangs = start(Does::kHang, 100ms);
   auto state = *rig_.start(ids_from(1, 64, 2), ids_from(1, 64, 2), 100ms);
   engine_->start(state);
-  const Transfer queued{std::move(state)};
+  const Transfer queued = Rig::as_transfer(std::move(state));
   const TimePoint begin = std::chrono::steady_clock::now();
   std::optional<TransferReport> report;
   while (!report && std::chrono::steady_clock::now() - begin < 10s) {

@@ -13,11 +13,6 @@ using layout::Axis;
 using layout::LayoutView;
 using layout::Place;
 
-Result<LayoutView> selected(const LayoutView& view, const plan::LayerRange& layers) {
-  const std::uint64_t end = std::min(layers.end, view.axis(Axis::kLayer).extent);
-  return view.slice(Axis::kLayer, layers.first, end - layers.first);
-}
-
 /// Checks destination block number `index`: every stretch of its tokens that comes from one source
 /// block.
 Result<bool> block_is_right(const LayoutView& view, const Moved& moved, std::size_t index) {
@@ -49,19 +44,15 @@ std::vector<std::byte*> bases_of(const LayoutView& view) {
   return bases;
 }
 
-Result<std::vector<BlockId>> check_pattern(const Moved& moved, TimePoint deadline) {
-  std::vector<BlockId> wrong;
-  if (moved.layers.first == moved.layers.end) {
-    return wrong;
-  }
-  KVFERRY_ASSIGN_OR_RETURN(const LayoutView view, selected(moved.view, moved.layers));
+Result<std::vector<std::size_t>> check_pattern(const Moved& moved, TimePoint deadline) {
+  std::vector<std::size_t> wrong;
   for (std::size_t i = 0; i < moved.destination.size(); ++i) {
-    bool right = false;
-    if (std::chrono::steady_clock::now() < deadline) {
-      KVFERRY_ASSIGN_OR_RETURN(right, block_is_right(view, moved, i));
+    bool right = moved.parts.empty() || std::chrono::steady_clock::now() < deadline;
+    for (std::size_t part = 0; right && part < moved.parts.size(); ++part) {
+      KVFERRY_ASSIGN_OR_RETURN(right, block_is_right(moved.parts[part], moved, i));
     }
     if (!right) {
-      wrong.push_back(moved.destination[i]);
+      wrong.push_back(i);
     }
   }
   return wrong;

@@ -42,34 +42,59 @@ void add_worker(CLI::App& command, WorkerOptions& options) {
       "Example: kvferry worker --name prefill --layout fc --num-blocks 256");
 }
 
-void add_pull(CLI::App& command, PullOptions& options) {
-  options.node.fill = "zero";
-  command.description("Pulls blocks of a worker into a layout of its own, checks and reports.");
-  command.add_option("--peer", options.peer, "The worker that owns the blocks")->required();
-  command.add_option("--blocks", options.blocks, "A:B, the peer's ids and one's own: 4,9,2:0-2")
-      ->required();
+/// What pull and push have in common.
+void add_move(CLI::App& command, MoveOptions& options) {
   add_exchange(command, options.exchange);
   add_trusted(command, options.trusted);
   add_layout_options(command, options.node);
   command.add_option("--num-blocks", options.node.num_blocks,
                      "Blocks of one's own layout (default the highest own id and one more)");
-  command.add_option("--seed", options.node.seed, "Of the peer's pattern")->capture_default_str();
+  command.add_option("--seed", options.node.seed, "Of the source's pattern")->capture_default_str();
   command.add_option("--layers", options.layers, "F:T of the whole model, half open (default all)");
   command.add_option("--assume", options.assume,
                      "What the peer's message does not say: order=nhd,heads=8");
+  command.add_flag("--partial", options.partial,
+                   "Move what both sides hold, though that be a part of the blocks");
   command.add_option("--deadline", options.deadline, "From start to last check")
       ->capture_default_str();
   command
       .add_option("--verify", options.verify,
-                  "How the bytes are checked: none, or pattern (of a worker filled with it)")
+                  "How the bytes are checked: none, or pattern (of a source filled with it)")
       ->check(CLI::IsMember({"none", "pattern"}))
       ->capture_default_str();
-  command.add_option("--dump", options.dump, "Write the blocks to this file");
   command.add_option("--fault", options.node.fault,
                      "What goes wrong at piece K of 64 KiB: stop-owner@K, kill-owner@K, "
                      "kill-self@K, drop@K, delay@K:500ms, corrupt@K, fail@K");
   add_json(command, options.json);
-  command.footer("Example: kvferry pull --peer prefill --blocks 4,9,2:0-2 --layout ls");
+}
+
+void add_pull(CLI::App& command, MoveOptions& options) {
+  options.node.fill = "zero";
+  command.description("Pulls blocks of workers into a layout of its own, checks and reports.");
+  command
+      .add_option("--peer", options.peers,
+                  "A worker that owns the blocks, or a part of them: repeat it for the others")
+      ->required()
+      ->take_all();
+  command.add_option("--blocks", options.blocks, "A:B, the peers' ids and one's own: 4,9,2:0-2")
+      ->required();
+  add_move(command, options);
+  command.add_option("--dump", options.dump, "Write the blocks to this file");
+  command.footer(
+      "Examples: kvferry pull --peer prefill --blocks 4,9,2:0-2 --layout ls\n"
+      "          kvferry pull --peer rank0 --peer rank1 --blocks 0-3:0-1 --page 32");
+}
+
+void add_push(CLI::App& command, MoveOptions& options) {
+  options.node.fill = "pattern";
+  command.description("Pushes blocks of a layout of its own to a worker, checks and reports.");
+  command.add_option("--peer", options.peers, "The worker that the blocks go to")
+      ->required()
+      ->expected(1);
+  command.add_option("--blocks", options.blocks, "A:B, one's own ids and the peer's: 0-2:4,9,2")
+      ->required();
+  add_move(command, options);
+  command.footer("Example: kvferry push --peer decode --blocks 0-2:4,9,2 --layout ls");
 }
 
 void add_demo(CLI::App& command, DemoOptions& options) {
@@ -93,7 +118,8 @@ void add_bench(CLI::App& command, BenchOptions& options) {
 
 void add_worker_commands(CLI::App& app, Action& action) {
   add_command<WorkerOptions>(app, action, "worker", run_worker, add_worker);
-  add_command<PullOptions>(app, action, "pull", run_pull, add_pull);
+  add_command<MoveOptions>(app, action, "pull", run_pull, add_pull);
+  add_command<MoveOptions>(app, action, "push", run_push, add_push);
   add_command<DemoOptions>(app, action, "demo", run_demo, add_demo);
   add_command<BenchOptions>(app, action, "bench", run_bench, add_bench);
 }

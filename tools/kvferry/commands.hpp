@@ -86,22 +86,27 @@ struct WorkerOptions {
 /// Runs a worker that owns a layout, until SIGINT or SIGTERM.
 int run_worker(const WorkerOptions& options);
 
-struct PullOptions {
+/// Of `pull` and `push`.
+struct MoveOptions {
   NodeOptions node{};
   std::string exchange{};
   std::optional<std::string> trusted{};  ///< directory of the keys that must have signed
-  std::string peer{};
+  std::vector<std::string> peers{};      ///< of a push: one
   std::string blocks{};
   std::optional<std::string> layers{};
   std::optional<std::string> assume{};
   std::string deadline{"30s"};
   std::string verify{"pattern"};
-  std::optional<std::string> dump{};
+  std::optional<std::string> dump{};  ///< of a pull
+  bool partial{false};
   bool json{false};
 };
 
-/// Pulls blocks of a worker into a layout of its own, checks them and reports.
-int run_pull(const PullOptions& options);
+/// Pulls blocks of workers into a layout of its own, checks them and reports.
+int run_pull(const MoveOptions& options);
+
+/// Pushes blocks of a layout of its own to a worker, checks them and reports.
+int run_push(const MoveOptions& options);
 
 struct DemoOptions {
   std::optional<std::string> report{};  ///< a file for the page

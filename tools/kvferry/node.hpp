@@ -69,17 +69,18 @@ class Node {
 
 /// What was moved into blocks of a local layout, and from which blocks.
 struct Moved {
-  const layout::LayoutView& view;  ///< of the destination
+  std::vector<layout::LayoutView> parts;  ///< of the destination's view: all that was moved
   std::span<const BlockId> source;
   std::span<const BlockId> destination;
   std::uint64_t source_page{0};  ///< tokens in a source block
-  plan::LayerRange layers{};
-  std::uint64_t seed{0};  ///< of the source
+  std::uint64_t seed{0};         ///< of the source
 };
 
-/// Compares every byte that was moved with the pattern; gives the destination blocks that differ.
-/// Stops at `deadline` and gives the blocks that it did not come to as well.
-[[nodiscard]] Result<std::vector<BlockId>> check_pattern(const Moved& moved, TimePoint deadline);
+/// Compares every byte that was moved with the pattern; gives the places in the list of the
+/// destination blocks that differ. Stops at `deadline` and gives those that it did not come to as
+/// well.
+[[nodiscard]] Result<std::vector<std::size_t>> check_pattern(const Moved& moved,
+                                                             TimePoint deadline);
 
 /// Writes blocks in the order given, each as layer, outer, token, head, element, without padding.
 ///

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "publishing.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -8,6 +10,7 @@
 #include "envelope_json.hpp"
 #include "exchange_option.hpp"
 #include "kvferry/base/try.hpp"
+#include "output.hpp"
 #include "words.hpp"
 
 namespace kvferry::tool {
@@ -25,6 +28,15 @@ constexpr std::array<NamedFormat, 3> kRichestFirst{
     {{PublishedFormat::kEnvelope, kEnvelopeFile, "envelope"},
      {PublishedFormat::kB, "b", "b"},
      {PublishedFormat::kA, "a", "a"}}};
+
+/// The poorest of `formats`, which is tried last.
+PublishedFormat last_of(std::span<const PublishedFormat> formats) {
+  const auto last = std::ranges::find_if(
+      kRichestFirst.rbegin(), kRichestFirst.rend(), [formats](const NamedFormat& known) {
+        return std::ranges::find(formats, known.format) != formats.end();
+      });
+  return last->format;
+}
 
 Result<std::vector<std::byte>> export_as(PublishedFormat format, const Node& node,
                                          const Sealing& seal) {
@@ -86,8 +98,14 @@ Result<Epoch> publish(exchange::Exchange& exchange, const Node& node, const std:
     if (std::ranges::find(formats, known.format) == formats.end()) {
       continue;
     }
-    KVFERRY_ASSIGN_OR_RETURN(std::vector<std::byte> bytes, export_as(known.format, node, seal));
-    publication.formats.emplace(known.file, std::move(bytes));
+    Result<std::vector<std::byte>> bytes = export_as(known.format, node, seal);
+    const bool others = known.format != last_of(formats) || !publication.formats.empty();
+    if (!bytes && bytes.error().code == ErrorCode::kIncompatible && others) {
+      print_error(fmt::format("kvferry: not published: {}\n", bytes.error().message));
+      continue;
+    }
+    KVFERRY_RETURN_IF_ERROR(bytes);
+    publication.formats.emplace(known.file, *std::move(bytes));
   }
   KVFERRY_RETURN_IF_ERROR(exchange.publish(publication, exchange_deadline()));
   return publication.record.epoch;

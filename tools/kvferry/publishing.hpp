@@ -35,9 +35,10 @@ inline constexpr std::string_view kEnvelopeFile{"kvfy"};
 using Sealing = std::function<Result<std::vector<std::byte>>(std::span<const std::byte>)>;
 
 /// Publishes the metadata of `node` under `name`, one message for each of `formats`; with `seal`
-/// applied to the envelope. Gives the epoch, with which it can be withdrawn.
+/// applied to the envelope. Formats that cannot tell of its layout are left out, and said so.
+/// Gives the epoch, with which it can be withdrawn.
 ///
-/// Errors: those of export_metadata(), `seal` and Exchange::publish().
+/// Errors: those of export_metadata(), if no format is left; of `seal` and Exchange::publish().
 [[nodiscard]] Result<Epoch> publish(exchange::Exchange& exchange, const Node& node,
                                     const std::string& name,
                                     std::span<const PublishedFormat> formats,

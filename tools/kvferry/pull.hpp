@@ -4,30 +4,25 @@
 #include <cstdint>
 #include <vector>
 
-#include "kvferry/base/clock.hpp"
-#include "kvferry/base/ids.hpp"
 #include "kvferry/layout/view.hpp"
 #include "kvferry/manager/transport_manager.hpp"
-#include "report.hpp"
+#include "moving.hpp"
 
 namespace kvferry::tool {
 
-/// One pull into a local layout.
-struct Pulled {
-  LayoutHandle local{};
-  std::vector<BlockId> source;
-  std::vector<BlockId> destination;
-  plan::LayerRange layers{};
-  TimePoint deadline{};  ///< of moving and checking
-  bool check_pattern{true};
+/// What a pull is checked by.
+struct PullCheck {
+  bool pattern{true};
   std::uint64_t source_page{0};
   std::uint64_t seed{0};  ///< of the source's pattern
+  /// Of the peers, where they need not hold everything; else empty.
+  std::vector<layout::LayoutView> sources{};
 };
 
-/// Pulls blocks of a remote layout into the local one that `view` shows, and checks every byte
-/// that was moved if that is asked for. Whatever goes wrong is told in the story.
+/// Pulls blocks into the local layout that `view` shows, and checks every byte that was moved if
+/// that is asked for. Whatever goes wrong is told in the story.
 [[nodiscard]] TransferStory pull_blocks(manager::TransportManager& manager,
-                                        const layout::LayoutView& view, LayoutHandle remote,
-                                        const Pulled& pulled);
+                                        const layout::LayoutView& view, const Move& move,
+                                        const PullCheck& check);
 
 }  // namespace kvferry::tool

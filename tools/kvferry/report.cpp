@@ -13,6 +13,14 @@
 namespace kvferry::tool {
 namespace {
 
+nlohmann::ordered_json ids_json(const std::vector<BlockId>& blocks) {
+  nlohmann::ordered_json ids = nlohmann::ordered_json::array();
+  for (const BlockId block : blocks) {
+    ids.push_back(block.value());
+  }
+  return ids;
+}
+
 double seconds(Duration duration) { return std::chrono::duration<double>{duration}.count(); }
 
 }  // namespace
@@ -35,10 +43,6 @@ double gb_per_s(const transfer::TransferReport& report) {
 
 nlohmann::ordered_json json_of(const TransferStory& story) {
   const transfer::TransferReport& report = story.report;
-  nlohmann::ordered_json bad = nlohmann::ordered_json::array();
-  for (const BlockId block : report.bad_blocks) {
-    bad.push_back(block.value());
-  }
   nlohmann::ordered_json document{{"ok", report.ok()},
                                   {"blocks", story.blocks},
                                   {"bytes", report.plan.bytes_useful},
@@ -51,8 +55,11 @@ nlohmann::ordered_json json_of(const TransferStory& story) {
                                   {"verified", story.verified},
                                   {"verify_seconds", story.verify_seconds},
                                   {"coverage", report.plan.coverage},
-                                  {"bad_blocks", std::move(bad)},
+                                  {"bad_blocks", ids_json(report.bad_blocks)},
                                   {"quiet", report.quiet}};
+  if (report.plan.coverage < 1 && report.ok()) {
+    document["partial_blocks"] = ids_json(report.partial_blocks);
+  }
   if (!story.assumed.empty()) {
     document["assumed"] = story.assumed;
   }
@@ -96,6 +103,10 @@ std::string text_of(const TransferStory& story) {
   if (story.verified != "none") {
     text += fmt::format("; {} ({}, {:.2f} ms)", report.ok() ? "every byte checked" : "checked",
                         story.verified, story.verify_seconds * 1e3);
+  }
+  if (!report.partial_blocks.empty()) {
+    text += fmt::format("; PARTIAL, {:.0f} % of blocks {}", report.plan.coverage * 100,
+                        text_of(report.partial_blocks));
   }
   if (!report.bad_blocks.empty()) {
     text += fmt::format("; bad blocks {}", text_of(report.bad_blocks));

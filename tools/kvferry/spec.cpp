@@ -47,33 +47,6 @@ Outcome<Spec> parse_file_spec(std::string_view text) {
   return Spec{FileSpec{std::string{text.substr(0, colon)}, layout_id}};
 }
 
-/// What a message of any format says of one layout.
-struct SaidLayout {
-  LayoutHandle handle{};
-  layout::Description description{};
-  std::vector<Region> regions{};
-};
-
-Result<std::vector<SaidLayout>> read_layouts(std::span<const std::byte> bytes) {
-  std::vector<SaidLayout> all;
-  if (wire::is_envelope(bytes)) {
-    KVFERRY_ASSIGN_OR_RETURN(wire::Envelope envelope, wire::decode_envelope(bytes));
-    for (wire::EnvelopeLayout& said : envelope.layouts) {
-      all.push_back({LayoutHandle{envelope.worker_address.worker_id, said.id},
-                     std::move(said.description), std::move(said.regions)});
-    }
-    return all;
-  }
-  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView message, wire::decode_view(bytes));
-  for (const wire::LocalLayoutView& said : message.layouts()) {
-    const auto regions = message.regions_of(said);
-    all.push_back({said.handle,
-                   wire::told_layout(said.layout_config, said.layout_type_details),
-                   {regions.begin(), regions.end()}});
-  }
-  return all;
-}
-
 /// The layout of a message that `spec` names: the only one, or the one with its id.
 Outcome<SaidLayout> find_layout(const FileSpec& spec, std::vector<SaidLayout> layouts) {
   if (!spec.layout_id) {
@@ -146,6 +119,26 @@ Outcome<layout::PackedLayout> GeometrySpec::packed() const {
                    .dtype_width_bytes = dtype_width_bytes,
                    .num_heads = packed.heads.extent};
   return packed;
+}
+
+Result<std::vector<SaidLayout>> read_layouts(std::span<const std::byte> bytes) {
+  std::vector<SaidLayout> all;
+  if (wire::is_envelope(bytes)) {
+    KVFERRY_ASSIGN_OR_RETURN(wire::Envelope envelope, wire::decode_envelope(bytes));
+    for (wire::EnvelopeLayout& said : envelope.layouts) {
+      all.push_back({LayoutHandle{envelope.worker_address.worker_id, said.id},
+                     std::move(said.description), std::move(said.regions)});
+    }
+    return all;
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView message, wire::decode_view(bytes));
+  for (const wire::LocalLayoutView& said : message.layouts()) {
+    const auto regions = message.regions_of(said);
+    all.push_back({said.handle,
+                   wire::told_layout(said.layout_config, said.layout_type_details),
+                   {regions.begin(), regions.end()}});
+  }
+  return all;
 }
 
 Outcome<layout::Arrangement> parse_arrangement(std::string_view text) {

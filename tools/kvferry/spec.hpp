@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "geometry.hpp"
 #include "kvferry/base/ids.hpp"
@@ -60,6 +62,18 @@ using Spec = std::variant<GeometrySpec, FileSpec>;
 ///         yet.
 [[nodiscard]] Outcome<GeometrySpec> with_key(GeometrySpec spec, std::string_view key,
                                              std::string_view value);
+
+/// What a message says of one layout.
+struct SaidLayout {
+  LayoutHandle handle{};
+  layout::Description description{};
+  std::vector<Region> regions{};
+};
+
+/// The layouts of a message of any format.
+///
+/// Errors: those of decode_view() and decode_envelope().
+[[nodiscard]] Result<std::vector<SaidLayout>> read_layouts(std::span<const std::byte> bytes);
 
 /// Reads a SPEC; opens no file.
 [[nodiscard]] Outcome<Spec> parse_spec(std::string_view text);

@@ -198,13 +198,15 @@ class TransportManager {
   [[nodiscard]] Result<layout::Compatibility> compatibility(LayoutHandle source,
                                                             LayoutHandle destination) const;
 
-  /// Starts to move blocks into a local layout, from a local or a remote one. Every check is made
-  /// before a byte moves. With equal pages, source_blocks[i] goes to destination_blocks[i]; else
-  /// the tokens of both lists are paired in order.
+  /// Starts to move blocks from a local or a remote layout into a local one (a pull), or from a
+  /// local one into a remote one (a push). Every check is made before a byte moves. With equal
+  /// pages, source_blocks[i] goes to destination_blocks[i]; else the tokens of both lists are
+  /// paired in order.
   ///
   /// Errors:   kInvalidArgument for ids out of range, a destination twice, lists of unequal length,
-  ///           layers past the model's, source and destination that share memory, a remote
-  ///           destination, expected sequence numbers of a layout without guards;
+  ///           layers past the model's, source and destination that share memory or are both
+  ///           remote, expected sequence numbers of a layout without guards; kRefused for a remote
+  ///           destination that peers may only read, or that has guards;
   ///           kIncompatible with the reason; kStale for a handle that is not known (any more) or
   ///           a peer whose lease is over; kBusy when another transfer, or its engine, writes to
   ///           one of the blocks. With hold_source also what the owner answers: kRefused, or
@@ -215,7 +217,20 @@ class TransportManager {
   /// Lifetime: the transfer keeps both layouts and the agent alive.
   [[nodiscard]] Result<transfer::Transfer> execute_transfer(
       LayoutHandle source, std::span<const BlockId> source_blocks, LayoutHandle destination,
-      std::span<const BlockId> destination_blocks, const transfer::TransferOptions& options = {});
+      std::span<const BlockId> destination_blocks, const transfer::TransferOptions& options = {}) {
+    return execute_transfer({&source, 1}, source_blocks, destination, destination_blocks, options);
+  }
+
+  /// The same from several layouts, such as those of the ranks of a peer: each is read for what it
+  /// alone holds, and what several hold is shared out among them block by block. One that fails
+  /// makes bad only the blocks that it feeds.
+  ///
+  /// Errors: those of one source; kIncompatible naming the first axis and range that no source
+  ///         holds, unless `options` allow a partial transfer; kInvalidArgument for no source.
+  [[nodiscard]] Result<transfer::Transfer> execute_transfer(
+      std::span<const LayoutHandle> sources, std::span<const BlockId> source_blocks,
+      LayoutHandle destination, std::span<const BlockId> destination_blocks,
+      const transfer::TransferOptions& options = {});
 
   /// Transfers in flight or in quarantine, without those that their caller still carries out.
   [[nodiscard]] std::size_t transfers_in_flight() const;

@@ -21,8 +21,11 @@
 namespace kvferry::plan {
 
 /// What one source gives.
+///
+/// Lifetime: `blocks` points into the lists that the gather was made of.
 struct GatherPart {
   std::size_t source{0};  ///< index in the list of sources
+  BlockPairs blocks;      ///< which it feeds
   CopyPlan plan;
 };
 

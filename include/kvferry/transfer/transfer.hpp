@@ -17,6 +17,7 @@
 namespace kvferry::transfer {
 
 class TransferState;
+struct TransferGroup;
 
 /// How to move blocks.
 struct TransferOptions {
@@ -31,6 +32,9 @@ struct TransferOptions {
   /// second after the deadline, and tells it how the transfer ended. Waits for the owner's answer.
   /// Of a peer's layout only: blocks of one's own are the caller's to hold.
   bool hold_source{false};
+  /// Moves what both sides hold although the sources do not hold all of the destination's blocks,
+  /// which then are partial, never good.
+  bool partial{false};
 };
 
 /// How a transfer ended. Blocks that are not in `bad_blocks` hold every byte that the source's
@@ -39,11 +43,13 @@ struct TransferOptions {
 struct TransferReport {
   std::optional<Error> error{};       ///< nothing: every byte arrived
   std::vector<BlockId> bad_blocks{};  ///< destination blocks that must not be used
-  plan::PlanSummary plan{};           ///< what was to be moved
-  std::uint64_t bytes_moved{0};       ///< by requests that ended; a failed one may have moved more
-  std::string route{};                ///< "host copy", "shm read"
-  Duration plan_time{};               ///< checks and planning, before the first byte
-  Duration transfer_time{};           ///< from the first byte to the end
+  /// Destination blocks of which only a part was wanted and has arrived, ascending.
+  std::vector<BlockId> partial_blocks{};
+  plan::PlanSummary plan{};      ///< what was to be moved
+  std::uint64_t bytes_moved{0};  ///< by requests that ended; a failed one may have moved more
+  std::string route{};           ///< "host copy", "shm read"
+  Duration plan_time{};          ///< checks and planning, before the first byte
+  Duration transfer_time{};      ///< from the first byte to the end
   /// Whether nothing can touch the destination any more. If false, its blocks stay claimed, in
   /// quarantine, until that is so.
   bool quiet{true};
@@ -56,7 +62,8 @@ struct TransferReport {
 /// Threads: any, all methods; copies name the same transfer.
 class Transfer {
  public:
-  explicit Transfer(std::shared_ptr<TransferState> state) noexcept : state_{std::move(state)} {}
+  explicit Transfer(std::shared_ptr<const TransferGroup> group) noexcept
+      : group_{std::move(group)} {}
 
   /// Waits for the end, which comes at the transfer's deadline at the latest, or up to a second
   /// after it where something under us hangs; then `quiet` is false.
@@ -78,7 +85,7 @@ class Transfer {
 
  private:
   // Shared: handles of the caller and the engine that carries it out; either may let go first.
-  std::shared_ptr<TransferState> state_;
+  std::shared_ptr<const TransferGroup> group_;
 };
 
 }  // namespace kvferry::transfer
