@@ -20,8 +20,9 @@ class AgentExecutor final : public Executor {
   }
 
   [[nodiscard]] Result<std::optional<agent::RequestId>> post(
-      std::span<const Run> runs) const override {
-    return read_.agent->post({agent::Operation::kRead, local_, read_.source, runs});
+      const Posting& posting) const override {
+    return read_.agent->post(
+        {agent::Operation::kRead, local_, read_.source, posting.runs, posting.transfer_bytes});
   }
   [[nodiscard]] Result<agent::RequestState> poll(agent::RequestId id) const override {
     return read_.agent->poll(id);
