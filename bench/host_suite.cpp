@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -11,65 +12,115 @@ namespace {
 
 using transfer::PhysicalLayoutPtr;
 
-constexpr std::array<std::uint64_t, 3> kBlocks{1, 8, 64};
-constexpr double kCopyBar = 0.85;  ///< of memcpy
+constexpr std::array<std::uint64_t, 4> kColdBlocks{1, 8, 64, 512};
+constexpr std::array<std::uint64_t, 2> kHotBlocks{1, 8};
+constexpr double kCopyBar = 0.95;     ///< of the better baseline
+constexpr double kPermuteBar = 0.80;  ///< of the better contiguous copy of as many bytes
 
-/// A manager without an agent, and the layouts between which it copies.
-class HostBench {
- public:
-  [[nodiscard]] static Result<HostBench> create() {
-    // One copy thread: the bars are those of one.
-    KVFERRY_ASSIGN_OR_RETURN(auto manager, manager::TransportManager::create(
-                                               {.worker_id = WorkerId{1}, .copy_threads = 1}));
-    return HostBench{std::move(manager)};
-  }
+/// A manager without an agent; one copy thread: the bars are those of one.
+Result<std::unique_ptr<manager::TransportManager>> make_manager() {
+  return manager::TransportManager::create({.worker_id = WorkerId{1}, .copy_threads = 1});
+}
 
-  [[nodiscard]] Result<Pair> pair(const PhysicalLayoutPtr& source,
-                                  const PhysicalLayoutPtr& destination) {
-    KVFERRY_ASSIGN_OR_RETURN(const LayoutHandle from, manager_->register_layout(source));
-    KVFERRY_ASSIGN_OR_RETURN(const LayoutHandle to, manager_->register_layout(destination));
-    return Pair{manager_.get(), from, to, plain_layout(*source), plain_layout(*destination)};
-  }
-
- private:
-  explicit HostBench(std::unique_ptr<manager::TransportManager> manager)
-      : manager_{std::move(manager)} {}
-
-  std::unique_ptr<manager::TransportManager> manager_;
+/// Two layouts between which blocks are copied.
+struct Sides {
+  std::string name;
+  PhysicalLayoutPtr source;
+  PhysicalLayoutPtr destination;
+  double bar{kCopyBar};
 };
+
+Result<Pair> pair_of(manager::TransportManager& manager, const Sides& sides) {
+  KVFERRY_ASSIGN_OR_RETURN(const LayoutHandle from, manager.register_layout(sides.source));
+  KVFERRY_ASSIGN_OR_RETURN(const LayoutHandle to, manager.register_layout(sides.destination));
+  return Pair{&manager, from, to, plain_layout(*sides.source), plain_layout(*sides.destination)};
+}
+
+std::string text(std::uint64_t blocks) {
+  return std::to_string(blocks) + (blocks == 1 ? " block" : " blocks");
+}
+
+/// Cold: walking over so much that nothing is in a cache. Hot: the same blocks again and again.
+Result<void> run_sizes(const Sides& sides, const SuiteOptions& options,
+                       std::vector<CaseResult>& results) {
+  const std::uint64_t walk = options.quick ? 64 : 256;  // 128 or 512 MiB
+  const int rounds = options.quick ? 5 : 11;
+  KVFERRY_ASSIGN_OR_RETURN(const auto manager, make_manager());
+  KVFERRY_ASSIGN_OR_RETURN(const Pair pair, pair_of(*manager, sides));
+  const std::uint64_t there = sides.source->config().num_blocks;
+  const auto run = [&](std::uint64_t blocks, std::uint64_t over,
+                       std::string_view heat) -> Result<void> {
+    const std::string name = "llama-3.1-8b " + sides.name + " " + text(blocks) + std::string{heat};
+    KVFERRY_ASSIGN_OR_RETURN(CaseResult result,
+                             run_copy_case(pair, {"host", name, blocks, over, rounds, sides.bar}));
+    results.push_back(std::move(result));
+    return {};
+  };
+  for (const std::uint64_t blocks : kColdBlocks) {
+    if (blocks <= there) {
+      KVFERRY_RETURN_IF_ERROR(run(blocks, std::max(blocks, walk), " cold"));
+    }
+  }
+  for (const std::uint64_t blocks : kHotBlocks) {
+    KVFERRY_RETURN_IF_ERROR(run(blocks, blocks, " hot"));
+  }
+  return {};
+}
+
+layout::LayoutConfig permuted(layout::LayoutConfig config, layout::InnerShape order,
+                              std::uint64_t heads) {
+  config.inner_shape = order;
+  config.num_heads = heads;
+  return config;
+}
+
+/// As many bytes a token in heads of another size: llama-3.1-8b has 8 of 128 elements.
+Result<void> run_permutes(const layout::LayoutConfig& config, const SuiteOptions& options,
+                          std::vector<CaseResult>& results) {
+  for (const std::uint64_t heads : {8U, 16U}) {
+    const std::string size = std::to_string(config.inner_dim / heads);
+    KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr nhd,
+                             contiguous(permuted(config, layout::InnerShape::kNhd, heads)));
+    KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr hnd,
+                             contiguous(permuted(config, layout::InnerShape::kHnd, heads)));
+    KVFERRY_RETURN_IF_ERROR(
+        run_sizes({"nhd->hnd, heads of " + size + ",", nhd, hnd, kPermuteBar}, options, results));
+  }
+  return {};
+}
+
+Result<CaseResult> run_call(const SuiteOptions& options) {
+  KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr source, contiguous(small_config(4)));
+  KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr destination, contiguous(small_config(4)));
+  KVFERRY_ASSIGN_OR_RETURN(const auto manager, make_manager());
+  KVFERRY_ASSIGN_OR_RETURN(const Pair pair, pair_of(*manager, {"", source, destination}));
+  return run_call_case(pair,
+                       {"host", "one 4 KiB piece, software", 1, 1, options.quick ? 5 : 11, 0});
+}
 
 }  // namespace
 
 Result<std::vector<CaseResult>> run_host_suite(const SuiteOptions& options) {
-  const std::uint64_t walk = options.quick ? 64 : 256;  // 128 or 512 MiB
-  const int rounds = options.quick ? 5 : 11;
-  KVFERRY_ASSIGN_OR_RETURN(HostBench bench, HostBench::create());
-  KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr source, contiguous(llama_config(walk)));
-  KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr fc, contiguous(llama_config(walk)));
-  KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr ls, layered(llama_config(walk)));
-  KVFERRY_ASSIGN_OR_RETURN(const Pair to_fc, bench.pair(source, fc));
-  KVFERRY_ASSIGN_OR_RETURN(const Pair to_ls, bench.pair(source, ls));
+  const layout::LayoutConfig config = llama_config(options.quick ? 64 : kColdBlocks.back());
   std::vector<CaseResult> results;
-  for (const std::uint64_t blocks : kBlocks) {
-    const std::string size = std::to_string(blocks) + " blocks cold";
-    const CaseOptions fc_case{"host",  "llama-3.1-8b fc->fc " + size, blocks, walk, rounds,
-                              kCopyBar};
-    KVFERRY_ASSIGN_OR_RETURN(CaseResult one, run_copy_case(to_fc, fc_case));
-    results.push_back(std::move(one));
-    const CaseOptions ls_case{"host",  "llama-3.1-8b fc->ls " + size, blocks, walk, rounds,
-                              kCopyBar};
-    KVFERRY_ASSIGN_OR_RETURN(CaseResult two, run_copy_case(to_ls, ls_case));
-    results.push_back(std::move(two));
+  {
+    KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr source, contiguous(config));
+    KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr fc, contiguous(config));
+    KVFERRY_RETURN_IF_ERROR(run_sizes({"fc->fc", source, fc}, options, results));
   }
-  const CaseOptions hot{"host", "llama-3.1-8b fc->ls 1 block hot", 1, 1, rounds, kCopyBar};
-  KVFERRY_ASSIGN_OR_RETURN(CaseResult hot_result, run_copy_case(to_ls, hot));
-  results.push_back(std::move(hot_result));
-  KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr small_source, contiguous(small_config(4)));
-  KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr small_fc, contiguous(small_config(4)));
-  KVFERRY_ASSIGN_OR_RETURN(const Pair small, bench.pair(small_source, small_fc));
-  KVFERRY_ASSIGN_OR_RETURN(
-      CaseResult call,
-      run_call_case(small, {"host", "one 4 KiB piece, software", 1, 1, rounds, 0}));
+  {
+    KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr fc, contiguous(config));
+    KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr ls, layered(config));
+    KVFERRY_RETURN_IF_ERROR(run_sizes({"fc->ls", fc, ls}, options, results));
+  }
+  {
+    KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr ls, layered(config));
+    KVFERRY_ASSIGN_OR_RETURN(const PhysicalLayoutPtr ls2,
+                             layered(config, layout::BlockDimension::kBlockIsSecondDim));
+    KVFERRY_RETURN_IF_ERROR(run_sizes({"ls->ls2", ls, ls2}, options, results));
+  }
+  KVFERRY_RETURN_IF_ERROR(run_permutes(config, options, results));
+  KVFERRY_ASSIGN_OR_RETURN(CaseResult call, run_call(options));
   results.push_back(std::move(call));
   return results;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 namespace kvferry::bench {
 Spread spread_of(std::vector<double> figures) {
@@ -36,10 +37,45 @@ CaseResult measure(const Work& work, const MeasureOptions& options) {
                  options.rounds);
 }
 
+CaseResult measure_beside_best(const std::function<double()>& ours,
+                               const std::vector<Baseline>& baselines, int rounds) {
+  std::vector<double> mine;
+  std::vector<std::vector<double>> theirs(baselines.size());
+  for (int round = -1; round < rounds; ++round) {
+    for (std::size_t i = 0; i < baselines.size(); ++i) {
+      theirs[i].push_back(baselines[i].seconds());
+    }
+    mine.push_back(ours());
+    if (round == -1) {  // The first of all pays for what was never touched.
+      mine.clear();
+      std::for_each(theirs.begin(), theirs.end(), [](auto& figures) { figures.clear(); });
+    }
+  }
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < baselines.size(); ++i) {
+    best = spread_of(theirs[i]).median < spread_of(theirs[best]).median ? i : best;
+  }
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < mine.size(); ++i) {
+    ratios.push_back(theirs[best][i] / mine[i]);
+  }
+  CaseResult result;
+  result.baseline = baselines[best].name;
+  result.seconds = spread_of(std::move(mine));
+  result.ratio = spread_of(std::move(ratios));
+  return result;
+}
+
 void set_rates(CaseResult& result) {
   result.gb_per_s = static_cast<double>(result.bytes) / result.seconds.median / 1e9;
   result.baseline_gb_per_s = result.gb_per_s / result.ratio.median;
   result.ok = result.ratio.median >= result.bar;
+}
+
+void set_cost(CaseResult& result, Cost cost, double bar) {
+  result.cost = std::move(cost);
+  result.bar = bar;
+  result.ok = result.cost.value <= bar;
 }
 
 }  // namespace kvferry::bench

@@ -24,6 +24,12 @@ struct Spread {
 /// What tells most about a case: bytes in a time, or the time of one repetition.
 enum class Figure : std::uint8_t { kRate, kTime };
 
+/// A figure that is compared with its bar itself, not as a ratio: it may be that much at most.
+struct Cost {
+  double value{-1};  ///< below zero: there is none
+  std::string unit;  ///< "ns a piece"
+};
+
 /// One line of a report: kvferry's way beside a baseline, measured in turns in one run.
 struct CaseResult {
   std::string suite;
@@ -35,6 +41,7 @@ struct CaseResult {
   double baseline_gb_per_s{0};
   Spread ratio;  ///< baseline's time / kvferry's, round by round
   double bar{0};
+  Cost cost;               ///< in the unit of the bar
   double overhead_us{-1};  ///< per call over the copy itself; -1: not measured
   Figure figure{Figure::kRate};
   std::string skipped;  ///< why it was not measured; empty: it was
@@ -74,7 +81,22 @@ template <class Callable>
 [[nodiscard]] CaseResult measure(const Work& work, const MeasureOptions& options);
 [[nodiscard]] CaseResult measure(const TimedWork& work, int rounds);
 
+/// One of several that kvferry is compared with.
+struct Baseline {
+  std::string name;
+  std::function<double()> seconds;  ///< of one repetition in a round
+};
+
+/// As measure(), beside whichever of `baselines` has the smaller median.
+///
+/// Shape: `baselines` is not empty; fills baseline too.
+[[nodiscard]] CaseResult measure_beside_best(const std::function<double()>& ours,
+                                             const std::vector<Baseline>& baselines, int rounds);
+
 /// Fills in the rates of `result` from its times and bytes.
 void set_rates(CaseResult& result);
+
+/// Sets what `result` costs, and that it may cost `bar` at most.
+void set_cost(CaseResult& result, Cost cost, double bar);
 
 }  // namespace kvferry::bench

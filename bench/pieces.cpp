@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "stream_pieces.hpp"
+
 namespace kvferry::bench {
 namespace {
 
@@ -17,8 +19,14 @@ std::byte* at(std::uint64_t address) {
   return reinterpret_cast<std::byte*>(address);  // NOLINT(*-int-to-ptr)
 }
 
-std::uint64_t address_of(const layout::Layout& layout, std::uint64_t block, std::uint64_t layer) {
-  return layout.region({BlockId{block}, layer, 0}).value().address;
+std::uint64_t address_of(const layout::Layout& layout, const layout::RegionIndex& index) {
+  return layout.region(index).value().address;
+}
+
+/// How many pieces one layer of one block is.
+std::uint64_t outers_apart(const layout::Layout& layout) {
+  const bool apart = layout.arrangement() == layout::Arrangement::kLayerSeparateBlockSecond;
+  return apart ? layout.config().outer_dim : 1;
 }
 
 /// Runs one transfer to its end and keeps the first error.
@@ -80,10 +88,9 @@ Result<transfer::PhysicalLayoutPtr> contiguous(const layout::LayoutConfig& confi
   return transfer::PhysicalLayout::fully_contiguous(config).allocate_system().build();
 }
 
-Result<transfer::PhysicalLayoutPtr> layered(const layout::LayoutConfig& config) {
-  return transfer::PhysicalLayout::layer_separate(config, layout::BlockDimension::kBlockIsFirstDim)
-      .allocate_system()
-      .build();
+Result<transfer::PhysicalLayoutPtr> layered(const layout::LayoutConfig& config,
+                                            layout::BlockDimension dimension) {
+  return transfer::PhysicalLayout::layer_separate(config, dimension).allocate_system().build();
 }
 
 layout::Layout plain_layout(const transfer::PhysicalLayout& physical) {
@@ -99,12 +106,16 @@ std::vector<Piece> pieces_between(const layout::Layout& source, const layout::La
   const bool whole = source.arrangement() == layout::Arrangement::kFullyContiguous &&
                      destination.arrangement() == layout::Arrangement::kFullyContiguous;
   const std::uint64_t layers = whole ? 1 : config.num_layers;
-  const std::uint64_t bytes = config.block_bytes() / layers;
+  const std::uint64_t outers = std::max(outers_apart(source), outers_apart(destination));
+  const std::uint64_t bytes = config.block_bytes() / (layers * outers);
   std::vector<Piece> pieces;
   for (std::uint64_t block = first; block < first + blocks; ++block) {
     for (std::uint64_t layer = 0; layer < layers; ++layer) {
-      pieces.push_back(
-          {at(address_of(destination, block, layer)), at(address_of(source, block, layer)), bytes});
+      for (std::uint64_t outer = 0; outer < outers; ++outer) {
+        const layout::RegionIndex index{BlockId{block}, layer, outer};
+        pieces.push_back(
+            {at(address_of(destination, index)), at(address_of(source, index)), bytes});
+      }
     }
   }
   return pieces;
@@ -125,29 +136,32 @@ Result<CaseResult> run_copy_case(const Pair& pair, const CaseOptions& options) {
     return pieces_between(pair.baseline_source, pair.baseline_destination, first, options.blocks);
   });
   std::optional<Error> error;
-  const Work work{[&] {
-                    for (const std::vector<BlockId>& window : ids) {
-                      transfer_blocks(pair, window, error);
-                    }
-                  },
-                  [&] {
-                    for (const std::vector<Piece>& window : pieces) {
-                      copy_pieces(window);
-                    }
-                  }};
+  const auto move = [&] {
+    for (const std::vector<BlockId>& window : ids) {
+      transfer_blocks(pair, window, error);
+    }
+  };
+  const auto copy = [&pieces](auto copy_window) {
+    std::for_each(pieces.begin(), pieces.end(), copy_window);
+  };
   const std::uint64_t bytes =
       pair.baseline_source.config().block_bytes() * options.blocks * ids.size();
   // Hot cases are short: enough of them that a round takes some milliseconds.
   const int repetitions =
       static_cast<int>(std::max<std::uint64_t>(1, (std::uint64_t{64} << 20U) / bytes));
-  CaseResult result = measure(work, {options.rounds, repetitions});
+  const auto timed = [repetitions](auto work) {
+    return [repetitions, work] { return seconds_of(work, repetitions); };
+  };
+  CaseResult result = measure_beside_best(timed(move),
+                                          {{"memcpy", timed([&] { copy(copy_pieces); })},
+                                           {"stream copy", timed([&] { copy(stream_pieces); })}},
+                                          options.rounds);
   if (error.has_value()) {
     return *std::move(error);
   }
   result.suite = options.suite;
   result.name = options.name;
   result.bytes = bytes;
-  result.baseline = "memcpy of the same pieces";
   result.bar = options.bar;
   set_rates(result);
   return result;

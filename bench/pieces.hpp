@@ -30,15 +30,18 @@ void copy_pieces(const std::vector<Piece>& pieces);
 /// A layout of one 4 KiB block piece: one layer, one outer, 16 tokens of 128 elements.
 [[nodiscard]] layout::LayoutConfig small_config(std::uint64_t blocks);
 
-/// System memory for a layout of one region, or of one for each layer with the block first.
+/// System memory for a layout of one region, or of one for each layer.
 [[nodiscard]] Result<transfer::PhysicalLayoutPtr> contiguous(const layout::LayoutConfig& config);
-[[nodiscard]] Result<transfer::PhysicalLayoutPtr> layered(const layout::LayoutConfig& config);
+[[nodiscard]] Result<transfer::PhysicalLayoutPtr> layered(
+    const layout::LayoutConfig& config,
+    layout::BlockDimension dimension = layout::BlockDimension::kBlockIsFirstDim);
 
 /// How the baseline sees a layout of contiguous() or layered().
 [[nodiscard]] layout::Layout plain_layout(const transfer::PhysicalLayout& physical);
 
 /// The pieces of `blocks` whole blocks from `first` on, the same ids on both sides: one for each
-/// block where both are fully contiguous, else one for each block and layer.
+/// block where both are fully contiguous, else one for each block and layer, and for each outer
+/// too where one side has the block second.
 [[nodiscard]] std::vector<Piece> pieces_between(const layout::Layout& source,
                                                 const layout::Layout& destination,
                                                 std::uint64_t first, std::uint64_t blocks);
@@ -65,7 +68,8 @@ struct CaseOptions {
   double bar{0};
 };
 
-/// Pulls `blocks` blocks at a time, walking over walk_blocks, beside memcpy of the same pieces.
+/// Pulls `blocks` blocks at a time, walking over walk_blocks, beside the better of memcpy and a
+/// streaming copy of the same pieces.
 ///
 /// Errors: of the first transfer that fails.
 [[nodiscard]] Result<CaseResult> run_copy_case(const Pair& pair, const CaseOptions& options);

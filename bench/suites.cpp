@@ -3,11 +3,14 @@
 
 namespace kvferry::bench {
 
-std::vector<std::string_view> suite_names() { return {"shm", "host", "wire"}; }
+std::vector<std::string_view> suite_names() { return {"shm", "host", "plan", "wire"}; }
 
 Result<std::vector<CaseResult>> run_suite(std::string_view name, const SuiteOptions& options) {
   if (name == "host") {
     return run_host_suite(options);
+  }
+  if (name == "plan") {
+    return run_plan_suite(options);
   }
   if (name == "shm") {
     return run_shm_suite(options);
@@ -16,7 +19,7 @@ Result<std::vector<CaseResult>> run_suite(std::string_view name, const SuiteOpti
     return run_wire_suite(options);
   }
   return Error{ErrorCode::kInvalidArgument,
-               "suite \"" + std::string{name} + "\" is none of: host, shm, wire"};
+               "suite \"" + std::string{name} + "\" is none of: host, plan, shm, wire"};
 }
 
 }  // namespace kvferry::bench

@@ -19,6 +19,9 @@ struct SuiteOptions {
 /// One process, system memory.
 [[nodiscard]] Result<std::vector<CaseResult>> run_host_suite(const SuiteOptions& options);
 
+/// Planning, beside nested loops that compute the same pieces; no byte is moved.
+[[nodiscard]] Result<std::vector<CaseResult>> run_plan_suite(const SuiteOptions& options);
+
 /// Two processes, the built-in agent. Forks its peer, so it runs before any thread is started.
 [[nodiscard]] Result<std::vector<CaseResult>> run_shm_suite(const SuiteOptions& options);
 

@@ -46,9 +46,10 @@ struct FaultyAgent::Posted {
   Operation operation;
   std::shared_ptr<const Side> local;
   std::shared_ptr<const Side> remote;
+  std::uint64_t transfer_bytes;
 
   [[nodiscard]] Request of(std::span<const Run> runs) const {
-    return {operation, local->inner(), remote->inner(), runs};
+    return {operation, local->inner(), remote->inner(), runs, transfer_bytes};
   }
 };
 
@@ -158,7 +159,8 @@ Result<PreparedSidePtr> FaultyAgent::prepare_remote(PeerId peer, std::span<const
 
 Result<std::optional<RequestId>> FaultyAgent::post(const Request& request) {
   const Posted posted{request.operation, std::dynamic_pointer_cast<const Side>(request.local),
-                      std::dynamic_pointer_cast<const Side>(request.remote)};
+                      std::dynamic_pointer_cast<const Side>(request.remote),
+                      request.transfer_bytes};
   if (posted.local == nullptr || posted.remote == nullptr || posted.local->peer() ||
       !posted.remote->peer()) {
     return Error{ErrorCode::kInvalidArgument, "a request needs sides prepared by this agent"};

@@ -98,15 +98,17 @@ Result<void> ShmSide::check_writable(std::span<const Run> runs) const {
   return {};
 }
 
-Result<void> ShmSide::read_into(const ShmSide& local, std::span<const Run> runs) const {
+Result<void> ShmSide::read_into(const ShmSide& local, const Request& request) const {
+  const std::span<const Run> runs = request.runs;
+  const std::uint64_t in_all = request.transfer_bytes;
   if (all_mapped_) [[likely]] {
-    memory::copy_runs(runs, bases_, local.bases_);
+    memory::copy_runs(runs, bases_, local.bases_, in_all);
     return {};
   }
   for (const Run& run : runs) {
     const RemoteMemory& memory = *memory_of_region_[run.source.region];
     if (memory.is_mapped()) {
-      memory::copy_runs({&run, 1}, bases_, local.bases_);
+      memory::copy_runs({&run, 1}, bases_, local.bases_, in_all);
     } else {
       KVFERRY_RETURN_IF_ERROR(memory.process().read({&run, 1}, bases_, local.bases_));
     }
@@ -123,11 +125,11 @@ Result<void> ShmSide::move(const Request& request) {
   KVFERRY_RETURN_IF_ERROR(far->check_usable());
   if (request.operation == Operation::kRead) {
     KVFERRY_RETURN_IF_ERROR(memory::check_runs(request.runs, far->sizes_, near->sizes_));
-    return far->read_into(*near, request.runs);
+    return far->read_into(*near, request);
   }
   KVFERRY_RETURN_IF_ERROR(memory::check_runs(request.runs, near->sizes_, far->sizes_));
   KVFERRY_RETURN_IF_ERROR(far->check_writable(request.runs));
-  memory::copy_runs(request.runs, near->bases_, far->bases_);
+  memory::copy_runs(request.runs, near->bases_, far->bases_, request.transfer_bytes);
   return {};
 }
 

@@ -37,7 +37,7 @@ class ShmSide final : public PreparedSide {
 
   [[nodiscard]] Result<void> check_usable() const;
   [[nodiscard]] Result<void> check_writable(std::span<const Run> runs) const;
-  [[nodiscard]] Result<void> read_into(const ShmSide& local, std::span<const Run> runs) const;
+  [[nodiscard]] Result<void> read_into(const ShmSide& local, const Request& request) const;
 
   std::vector<std::byte*> bases_;
   std::vector<std::uint64_t> sizes_;

@@ -6,9 +6,15 @@
 #include <string_view>
 
 #include "kvferry/base/try.hpp"
+#include "memory/stream_copy.hpp"
 
 namespace kvferry::memory {
 namespace {
+
+/// A transfer of that much goes past the caches: it reads and writes twice what the second level of
+/// today's servers holds (1 to 2 MiB). Measured on one with 2 MiB, against memcpy: 0.8 of its speed
+/// at 1 MiB, 1.2 times at 2 MiB, whether or not the third level holds all of it.
+constexpr std::uint64_t kStreamBytes = std::uint64_t{2} << 20U;
 
 /// Whether the last of `count` pieces, if any, ends inside `region_bytes`; no sum overflows.
 bool fits(const RunEnd& end, std::uint64_t piece_bytes, std::uint64_t count,
@@ -91,12 +97,29 @@ Result<void> check_runs(std::span<const Run> runs, std::span<const std::uint64_t
 }
 
 void copy_runs(std::span<const Run> runs, std::span<std::byte* const> sources,
-               std::span<std::byte* const> destinations) noexcept {
+               std::span<std::byte* const> destinations, std::uint64_t transfer_bytes) noexcept {
+  copy_runs_with(transfer_bytes < kStreamBytes ? nullptr : best_stream_kernel(), runs, sources,
+                 destinations);
+}
+
+void copy_runs_with(const StreamKernel* kernel, std::span<const Run> runs,
+                    std::span<std::byte* const> sources,
+                    std::span<std::byte* const> destinations) noexcept {
+  bool streamed = false;
   for (const Run& run : runs) {
-    if (run.count != 0) {
-      copy_run(destinations[run.destination.region] + run.destination.offset_bytes,
-               sources[run.source.region] + run.source.offset_bytes, run);
+    if (run.count == 0) {
+      continue;
     }
+    std::byte* const to = destinations[run.destination.region] + run.destination.offset_bytes;
+    const std::byte* const from = sources[run.source.region] + run.source.offset_bytes;
+    if (kernel != nullptr && stream_run(*kernel, to, from, run)) {
+      streamed = true;
+    } else {
+      copy_run(to, from, run);
+    }
+  }
+  if (streamed) {
+    finish_streaming();
   }
 }
 

@@ -2,12 +2,12 @@
 #include "kvferry/plan/plan.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 #include <utility>
 
 #include "kvferry/base/checked.hpp"
 #include "kvferry/base/try.hpp"
+#include "plan/id_order.hpp"
 #include "plan/nest.hpp"
 #include "plan/ranges.hpp"
 
@@ -24,26 +24,6 @@ Result<void> check_ids(std::span<const BlockId> ids, std::uint64_t blocks, std::
                                                     std::to_string(id.value()) + " of " +
                                                     std::to_string(blocks)};
     }
-  }
-  return {};
-}
-
-/// Whether `ids` go up from each one to the next; then no id can stand there twice.
-bool ascending(std::span<const BlockId> ids) {
-  return std::adjacent_find(ids.begin(), ids.end(), [](BlockId a, BlockId b) { return a >= b; }) ==
-         ids.end();
-}
-
-Result<void> check_unique(std::span<const BlockId> ids) {
-  if (ascending(ids)) {
-    return {};
-  }
-  std::vector<BlockId> sorted{ids.begin(), ids.end()};
-  std::sort(sorted.begin(), sorted.end());
-  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-  if (twice != sorted.end()) {
-    return Error{ErrorCode::kInvalidArgument,
-                 "destination block " + std::to_string(twice->value()) + " is named twice"};
   }
   return {};
 }
@@ -72,89 +52,95 @@ Result<void> check_lengths(const BlockPairs& blocks, std::uint64_t source_page,
                                                 "; the numbers of tokens differ"};
 }
 
-/// The positions of `ids` in ascending order of the ids; nothing where they ascend as they are.
-std::vector<std::size_t> ascending_positions(std::span<const BlockId> ids) {
-  std::vector<std::size_t> positions;
-  if (!ascending(ids)) {
-    positions.resize(ids.size());
-    std::iota(positions.begin(), positions.end(), std::size_t{0});
-    std::sort(positions.begin(), positions.end(),
-              [ids](std::size_t a, std::size_t b) { return ids[a] < ids[b]; });
-  }
-  return positions;
+Result<void> check_numbers(const BlockPairs& blocks, const LayoutView& source,
+                           const LayoutView& destination) {
+  KVFERRY_RETURN_IF_ERROR(check_lengths(blocks, source.page_size(), destination.page_size()));
+  KVFERRY_RETURN_IF_ERROR(check_ids(blocks.source, source.axis(Axis::kBlock).extent, "source"));
+  return check_ids(blocks.destination, destination.axis(Axis::kBlock).extent, "destination");
+}
+
+/// As detail::ascending_places(), of the destination's blocks.
+Result<std::vector<std::size_t>> order_of(const BlockPairs& blocks, const LayoutView& destination) {
+  return detail::ascending_places(blocks.destination, destination.axis(Axis::kBlock).extent);
 }
 
 }  // namespace
 
 Result<void> detail::check_pairs(const BlockPairs& blocks, const LayoutView& source,
                                  const LayoutView& destination) {
-  KVFERRY_RETURN_IF_ERROR(check_lengths(blocks, source.page_size(), destination.page_size()));
-  KVFERRY_RETURN_IF_ERROR(check_ids(blocks.source, source.axis(Axis::kBlock).extent, "source"));
-  KVFERRY_RETURN_IF_ERROR(
-      check_ids(blocks.destination, destination.axis(Axis::kBlock).extent, "destination"));
-  return check_unique(blocks.destination);
+  KVFERRY_RETURN_IF_ERROR(check_numbers(blocks, source, destination));
+  KVFERRY_RETURN_IF_ERROR(order_of(blocks, destination));
+  return {};
 }
 
 Result<CopyPlan> CopyPlan::create(std::shared_ptr<const PlanTemplate> shape,
                                   const BlockPairs& blocks) {
-  const std::uint64_t source_page = shape->source_.axis(Axis::kToken).extent;
-  const std::uint64_t destination_page = shape->destination_.axis(Axis::kToken).extent;
-  KVFERRY_RETURN_IF_ERROR(detail::check_pairs(blocks, shape->source_, shape->destination_));
+  KVFERRY_RETURN_IF_ERROR(check_numbers(blocks, shape->source_, shape->destination_));
+  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::size_t> order,
+                           order_of(blocks, shape->destination_));
   CopyPlan plan{std::move(shape)};
-  if (plan.shape_->empty_) {
-    return plan;
-  }
-  if (source_page == destination_page) {
-    plan.pair_blocks(blocks);
-  } else {
-    plan.pair_tokens(blocks, source_page, destination_page);
-  }
-  for (const detail::Series& series : plan.series_) {
-    const detail::Nest& nest = plan.shape_->classes_[series.token_class].nest;
-    plan.total_bytes_ += nest.pieces() * nest.piece_bytes * series.length;
+  if (!plan.shape_->empty_) {
+    plan.take_blocks(blocks, order);
   }
   return plan;
 }
 
-/// Equal pages: pairs of blocks that follow each other on both sides become one series. They are
-/// taken in the order of their destinations, because neighbours merge wherever the caller put them.
-void CopyPlan::pair_blocks(const BlockPairs& blocks) {
-  destination_blocks_.reserve(blocks.destination.size());
-  const std::vector<std::size_t> positions = ascending_positions(blocks.destination);
-  for (std::size_t n = 0; n < blocks.destination.size(); ++n) {
-    const std::size_t i = positions.empty() ? n : positions[n];
-    const std::uint64_t from = blocks.source[i].value();
-    const std::uint64_t to = blocks.destination[i].value();
-    destination_blocks_.push_back(blocks.destination[i]);
-    if (!series_.empty()) {
-      detail::Series& last = series_.back();
-      if (last.source_block + last.length == from && last.destination_block + last.length == to) {
-        ++last.length;
-        ++last.completes;
-        continue;
-      }
+/// With equal pages, pairs are taken in the order of their destinations, because neighbours merge
+/// wherever the caller put them.
+void CopyPlan::take_blocks(const BlockPairs& blocks, std::span<const std::size_t> order) {
+  const std::uint64_t page = shape_->destination_.axis(Axis::kToken).extent;
+  equal_pages_ = shape_->source_.axis(Axis::kToken).extent == page;
+  const std::size_t count = blocks.destination.size();
+  if (equal_pages_ && !order.empty()) {
+    source_blocks_.resize(count);
+    destination_blocks_.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      source_blocks_[i] = blocks.source[order[i]];
+      destination_blocks_[i] = blocks.destination[order[i]];
     }
-    series_.push_back(detail::Series{from, to, 1, 1, 0});
+  } else {
+    source_blocks_.assign(blocks.source.begin(), blocks.source.end());
+    destination_blocks_.assign(blocks.destination.begin(), blocks.destination.end());
   }
+  end_ = equal_pages_ ? count : count * page;
+  // The classes repeat until both sides end together; every destination block has the same bytes.
+  std::uint64_t bytes = 0;
+  std::uint64_t tokens = 0;
+  for (const PlanTemplate::TokenClass& stretch : shape_->classes_) {
+    bytes += stretch.bytes();
+    tokens += stretch.tokens;
+  }
+  total_bytes_ = bytes / (tokens / page) * count;
 }
 
-/// Unequal pages: one series for each stretch of tokens that lies in one block on both sides.
-void CopyPlan::pair_tokens(const BlockPairs& blocks, std::uint64_t source_page,
-                           std::uint64_t destination_page) {
-  destination_blocks_.assign(blocks.destination.begin(), blocks.destination.end());
-  const std::uint64_t tokens = blocks.destination.size() * destination_page;
-  std::size_t which = 0;
-  for (std::uint64_t token = 0; token < tokens;) {
-    const PlanTemplate::TokenClass& stretch = shape_->classes_[which];
-    detail::Series series;
-    series.source_block = blocks.source[token / source_page].value();
-    series.destination_block = blocks.destination[token / destination_page].value();
-    series.token_class = which;
-    token += stretch.tokens;
-    series.completes = token % destination_page == 0 ? 1 : 0;
-    series_.push_back(series);
-    which = (which + 1) % shape_->classes_.size();
+detail::Series CopyPlan::series_at(const detail::SeriesStart& start) const noexcept {
+  return equal_pages_ ? neighbours_from(start.at) : stretch_from(start);
+}
+
+/// Pairs of blocks that follow each other on both sides are one series.
+detail::Series CopyPlan::neighbours_from(std::uint64_t pair) const noexcept {
+  const std::uint64_t from = source_blocks_[pair].value();
+  const std::uint64_t to = destination_blocks_[pair].value();
+  std::uint64_t length = 1;
+  while (pair + length < end_ && source_blocks_[pair + length].value() == from + length &&
+         destination_blocks_[pair + length].value() == to + length) {
+    ++length;
   }
+  return {from, to, length, length, 0, {pair + length, 0}};
+}
+
+/// Unequal pages: a stretch of tokens that lies in one block on both sides is one series.
+detail::Series CopyPlan::stretch_from(const detail::SeriesStart& start) const noexcept {
+  const std::uint64_t source_page = shape_->source_.axis(Axis::kToken).extent;
+  const std::uint64_t destination_page = shape_->destination_.axis(Axis::kToken).extent;
+  const std::size_t which = start.token_class;
+  const std::uint64_t after = start.at + shape_->classes_[which].tokens;
+  return {source_blocks_[start.at / source_page].value(),
+          destination_blocks_[start.at / destination_page].value(),
+          1,
+          after % destination_page == 0 ? 1U : 0U,
+          which,
+          {after, (which + 1) % shape_->classes_.size()}};
 }
 
 PlanSummary CopyPlan::summary() const {
@@ -165,7 +151,8 @@ PlanSummary CopyPlan::summary() const {
   summary.coverage = shape_->coverage_;
   const std::uint64_t outers =
       shape_->source_.axis(Axis::kLayer).extent * shape_->source_.axis(Axis::kOuter).extent;
-  for (const detail::Series& series : series_) {
+  for (detail::SeriesStart start; start.at != end_;) {
+    const detail::Series series = series_at(start);
     const PlanTemplate::TokenClass& tokens = shape_->classes_[series.token_class];
     const detail::Nest nest = series.length == 1 ? tokens.nest : shape_->merged_nest(series.length);
     summary.runs_before += series.length * outers * tokens.pieces_per_outer;
@@ -174,6 +161,7 @@ PlanSummary CopyPlan::summary() const {
                                ? nest.piece_bytes
                                : std::min(summary.smallest_run, nest.piece_bytes);
     summary.largest_run = std::max(summary.largest_run, nest.piece_bytes);
+    start = series.next;
   }
   return summary;
 }

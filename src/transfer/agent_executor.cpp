@@ -21,8 +21,9 @@ class AgentExecutor final : public Executor {
   }
 
   [[nodiscard]] Result<std::optional<agent::RequestId>> post(
-      std::span<const Run> runs) const override {
-    return copy_.agent->post({copy_.operation, local_, copy_.remote, runs});
+      const Posting& posting) const override {
+    return copy_.agent->post(
+        {copy_.operation, local_, copy_.remote, posting.runs, posting.transfer_bytes});
   }
   [[nodiscard]] Result<agent::RequestState> poll(agent::RequestId id) const override {
     return copy_.agent->poll(id);

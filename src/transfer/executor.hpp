@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,6 +14,12 @@
 #include "kvferry/transfer/physical_layout.hpp"
 
 namespace kvferry::transfer {
+
+/// What an executor is given at a time.
+struct Posting {
+  std::span<const Run> runs;        ///< may go when post() returns
+  std::uint64_t transfer_bytes{0};  ///< of the whole transfer; 0: not told. Only a hint.
+};
 
 /// What carries out runs between two fixed lists of regions. It knows no layout.
 ///
@@ -29,9 +36,9 @@ class Executor {
   /// Most bytes of one post(); 0 where there is no limit.
   [[nodiscard]] virtual std::uint64_t largest_post_bytes() const noexcept = 0;
 
-  /// Moves the bytes of `runs`; nothing: they have moved. Otherwise poll() tells.
+  /// Moves the bytes of `posting.runs`; nothing: they have moved. Otherwise poll() tells.
   [[nodiscard]] virtual Result<std::optional<agent::RequestId>> post(
-      std::span<const Run> runs) const = 0;
+      const Posting& posting) const = 0;
   [[nodiscard]] virtual Result<agent::RequestState> poll(agent::RequestId id) const = 0;
   virtual void cancel(agent::RequestId id) const = 0;
   [[nodiscard]] virtual bool quiet(agent::RequestId id) const = 0;

@@ -22,8 +22,8 @@ class LocalGuardReader final : public HostCopyExecutor {
       : guards_{std::move(guards)}, buffer_{std::move(buffer)} {}
 
   [[nodiscard]] Result<std::optional<agent::RequestId>> post(
-      std::span<const Run> runs) const override {
-    for (const Run& run : runs) {
+      const Posting& posting) const override {
+    for (const Run& run : posting.runs) {
       const std::uint64_t first = run.source.offset_bytes / kNumberBytes;
       for (std::uint64_t i = 0; i < run.bytes / kNumberBytes; ++i) {
         const auto number = guards_->sequence(BlockId{first + i});

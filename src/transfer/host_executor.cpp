@@ -13,8 +13,9 @@ class HostExecutor final : public HostCopyExecutor {
       : source_{std::move(source)}, destination_{std::move(destination)} {}
 
   [[nodiscard]] Result<std::optional<agent::RequestId>> post(
-      std::span<const Run> runs) const override {
-    memory::copy_runs(runs, source_->region_bases(), destination_->region_bases());
+      const Posting& posting) const override {
+    memory::copy_runs(posting.runs, source_->region_bases(), destination_->region_bases(),
+                      posting.transfer_bytes);
     return std::optional<agent::RequestId>{};
   }
 

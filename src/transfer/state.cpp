@@ -70,11 +70,10 @@ TransferState::Step TransferState::post_data() {
   // Runs of up to half the limit until half of it is reached: no piece is cut just to fill a step.
   const std::uint64_t half = std::max<std::uint64_t>(limit / 2, 1);
   std::array<Run, kStepRuns> runs;
-  std::size_t count = 0;
+  const std::size_t count = cursor_.next(std::span{runs}, half);
   std::uint64_t bytes = 0;
-  while (count < kStepRuns && bytes < half && cursor_.next(runs[count], half)) {
-    bytes += runs[count].total_bytes();
-    ++count;
+  for (std::size_t i = 0; i < count; ++i) {
+    bytes += runs[i].total_bytes();
   }
   return count == 0 ? end_data() : post(std::span{runs}.first(count), bytes);
 }
@@ -85,7 +84,7 @@ TransferState::Step TransferState::post_guards() {
 }
 
 TransferState::Step TransferState::post(std::span<const Run> runs, std::uint64_t bytes) {
-  auto posted = executor().post(runs);
+  auto posted = executor().post({runs, stage_ == Stage::kData ? total_bytes() : 0});
   if (!posted) {
     return finish(std::move(posted).error());
   }

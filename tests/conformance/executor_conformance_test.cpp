@@ -100,7 +100,7 @@ class ExecutorConformance : public ::testing::TestWithParam<ExecutorCase> {
 
   /// Posts and waits for the end.
   Result<void> move(const std::vector<kvferry::Run>& runs) const {
-    auto posted = executor().post(runs);
+    auto posted = executor().post({runs});
     if (!posted) {
       return std::move(posted).error();
     }

@@ -3,8 +3,10 @@
 // Method: small plans walked step by step; operator new of this program counts.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "allocations.hpp"
@@ -69,6 +71,52 @@ TEST(RunCursor, CutsAPieceThatIsLargerThanTheLimit) {
   EXPECT_EQ(run, (kvferry::Run{{0, 51, 0}, {0, 99, 0}, 1, 1}));
   ASSERT_TRUE(cursor.next(run, 8));
   EXPECT_EQ(run, (kvferry::Run{{0, 60, 12}, {0, 100, 4}, 4, 2}));
+}
+
+/// All runs, at most `room` at a time, each of at most `max_bytes`.
+std::vector<kvferry::Run> in_batches(const CopyPlan& plan, std::size_t room,
+                                     std::uint64_t max_bytes) {
+  RunCursor cursor = plan.cursor();
+  std::vector<kvferry::Run> all;
+  std::vector<kvferry::Run> batch(room);
+  for (std::size_t count = 1; count != 0;) {
+    count = cursor.next(std::span{batch}, max_bytes);
+    all.insert(all.end(), batch.begin(), batch.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  return all;
+}
+
+TEST(RunCursor, GivesTheSameRunsOneByOneAndManyAtATime) {
+  const LayoutView fc = view(Arrangement::kFullyContiguous);
+  const LayoutView ls2 = view(Arrangement::kLayerSeparateBlockSecond);
+  const LayoutView hnd = view(Arrangement::kLayerSeparateBlockFirst, InnerShape::kHnd);
+  const LayoutView small = view(Arrangement::kFullyContiguous, InnerShape::kNhd, 2);
+  for (const CopyPlan& plan :
+       {transposing_plan(), plan_of(fc, ls2, test::pairs({0, 3, 4}, {5, 6, 7})),
+        plan_of(fc, hnd, test::pairs({0, 1, 5}, {6, 7, 3})),
+        plan_of(small, hnd, test::pairs({5, 0, 7, 2}, {3, 1}))}) {
+    for (const std::uint64_t max_bytes : {1U, 4U, 11U, 48U, 100'000U}) {
+      const auto one_by_one = in_batches(plan, 1, max_bytes);
+      EXPECT_FALSE(one_by_one.empty());
+      for (const std::size_t room : {2U, 3U, 64U}) {
+        EXPECT_EQ(in_batches(plan, room, max_bytes), one_by_one) << room << ", " << max_bytes;
+      }
+    }
+  }
+}
+
+TEST(RunCursor, StopsOnceThereAreEnoughBytes) {
+  const CopyPlan plan =
+      plan_of(view(Arrangement::kFullyContiguous), view(Arrangement::kLayerSeparateBlockFirst),
+              test::pairs({0, 3, 1}, {6, 0, 3}));  // 9 runs of 96 bytes
+  RunCursor cursor = plan.cursor();
+  std::array<kvferry::Run, 64> runs;
+  EXPECT_EQ(cursor.next(std::span{runs}, 96), 1U);
+  EXPECT_EQ(cursor.next(std::span{runs}, 97), 2U);
+  EXPECT_EQ(cursor.next(std::span{runs}, 192), 2U);
+  EXPECT_EQ(cursor.next(std::span{runs}.first(0)), 0U);
+  EXPECT_EQ(cursor.next(std::span{runs}), 4U);
+  EXPECT_EQ(cursor.next(std::span{runs}), 0U);
 }
 
 TEST(RunCursor, OfAnEmptyPlanHasNoRun) {

@@ -60,14 +60,14 @@ class AgentExecutorTest : public ::testing::Test {
 
 TEST_F(AgentExecutorTest, HandsOnTheAgentsErrors) {
   const auto made = executor(Fault{FaultKind::kFail, 0});
-  EXPECT_THAT(made->post({&run_, 1}), FailsWith(ErrorCode::kUnavailable, "piece 0"));
+  EXPECT_THAT(made->post({{&run_, 1}}), FailsWith(ErrorCode::kUnavailable, "piece 0"));
   run_.bytes = 65;
-  EXPECT_THAT(made->post({&run_, 1}), FailsWith(ErrorCode::kInvalidArgument, "64 bytes"));
+  EXPECT_THAT(made->post({{&run_, 1}}), FailsWith(ErrorCode::kInvalidArgument, "64 bytes"));
 }
 
 TEST_F(AgentExecutorTest, PendingRequestsAreTheAgentsOwn) {
   const auto made = executor(Fault{FaultKind::kDrop, 0});
-  const auto posted = made->post({&run_, 1});
+  const auto posted = made->post({{&run_, 1}});
   ASSERT_THAT(posted, IsOk());
   ASSERT_TRUE(posted->has_value());
   EXPECT_EQ(*made->poll(**posted), agent::RequestState::kPending);
@@ -82,7 +82,7 @@ TEST_F(AgentExecutorTest, ForgottenOwnerIsStaleAndNotTrusted) {
   const auto made = executor();
   EXPECT_THAT(made->check_owner(), IsOk());
   ASSERT_THAT(reader_->forget_peer(peer_), IsOk());
-  EXPECT_THAT(made->post({&run_, 1}), FailsWith(ErrorCode::kStale, ""));
+  EXPECT_THAT(made->post({{&run_, 1}}), FailsWith(ErrorCode::kStale, ""));
   EXPECT_THAT(made->check_owner(), FailsWith(ErrorCode::kUnavailable, "died"));
 }
 

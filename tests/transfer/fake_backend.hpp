@@ -234,8 +234,8 @@ class FakeExecutor final : public transfer::Executor {
     return backend_->largest_post_bytes;
   }
   [[nodiscard]] Result<std::optional<agent::RequestId>> post(
-      std::span<const Run> runs) const override {
-    return backend_->post(runs);
+      const transfer::Posting& posting) const override {
+    return backend_->post(posting.runs);
   }
   [[nodiscard]] Result<agent::RequestState> poll(agent::RequestId id) const override {
     return backend_->poll(id);

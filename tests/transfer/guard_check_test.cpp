@@ -31,7 +31,7 @@ void change(BlockGuards& guards, BlockId block) {
 
 void read_all(GuardCheck& check) {
   for (auto runs = check.next_runs(); !runs.empty(); runs = check.next_runs()) {
-    ASSERT_THAT(check.reader().post(runs), IsOk());
+    ASSERT_THAT(check.reader().post({runs}), IsOk());
   }
 }
 
@@ -65,13 +65,13 @@ class SmallReader final : public Executor {
   [[nodiscard]] const std::string& route() const noexcept override { return inner_->route(); }
   [[nodiscard]] std::uint64_t largest_post_bytes() const noexcept override { return largest_; }
   [[nodiscard]] Result<std::optional<agent::RequestId>> post(
-      std::span<const Run> runs) const override {
+      const Posting& posting) const override {
     std::uint64_t bytes{0};
-    for (const Run& run : runs) {
+    for (const Run& run : posting.runs) {
       bytes += run.total_bytes();
     }
     EXPECT_LE(bytes, std::max<std::uint64_t>(largest_, sizeof(std::uint64_t)));
-    return inner_->post(runs);
+    return inner_->post(posting);
   }
   [[nodiscard]] Result<agent::RequestState> poll(agent::RequestId id) const override {
     return inner_->poll(id);

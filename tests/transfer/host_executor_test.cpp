@@ -23,7 +23,7 @@ TEST(HostExecutor, IsDoneWhenPostReturnsWhateverTheSize) {
   EXPECT_EQ(executor->largest_post_bytes(), 0U) << "no limit";
   constexpr std::uint64_t kBytes = 16U << 16U;
   const kvferry::Run whole{{0, 0, 0}, {0, 0, 0}, kBytes, 1};
-  const auto posted = executor->post({&whole, 1});
+  const auto posted = executor->post({{&whole, 1}});
   ASSERT_THAT(posted, IsOk());
   EXPECT_FALSE(posted->has_value());
   EXPECT_EQ(std::memcmp(source.physical()->region_bases()[0],

@@ -42,6 +42,10 @@ nlohmann::ordered_json json_of(const CaseResult& result) {
                                   {"ratio_q3", result.ratio.q3},
                                   {"bar", result.bar},
                                   {"ok", result.ok}};
+  if (result.cost.value >= 0) {
+    document["cost"] = result.cost.value;
+    document["cost_unit"] = result.cost.unit;
+  }
   if (result.overhead_us >= 0) {
     document["overhead_us"] = result.overhead_us;
   }
@@ -60,15 +64,19 @@ std::vector<std::string> row_of(const CaseResult& result) {
     return {result.suite, result.name, "-", "-", "-", bar, "skipped: " + result.skipped};
   }
   const double seconds = result.seconds.median;
+  const bool has_cost = result.cost.value >= 0;
   const bool is_call = result.overhead_us >= 0;
   return {result.suite,
           result.name,
           figure_text(result, result.gb_per_s, seconds),
           figure_text(result, result.baseline_gb_per_s, seconds * result.ratio.median),
-          is_call ? fmt::format("{:.2f} us over memcpy", result.overhead_us)
-                  : fmt::format("{:.2f} ({:.2f} to {:.2f})", result.ratio.median, result.ratio.q1,
-                                result.ratio.q3),
-          is_call ? fmt::format("at most {} us", bar) : bar,
+          has_cost  ? fmt::format("{:.2f} {}", result.cost.value, result.cost.unit)
+          : is_call ? fmt::format("{:.2f} us over memcpy", result.overhead_us)
+                    : fmt::format("{:.2f} ({:.2f} to {:.2f})", result.ratio.median, result.ratio.q1,
+                                  result.ratio.q3),
+          has_cost  ? fmt::format("at most {} {}", bar, result.cost.unit)
+          : is_call ? fmt::format("at most {} us", bar)
+                    : bar,
           result.ok ? "ok" : "MISSED"};
 }
 

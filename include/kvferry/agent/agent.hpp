@@ -66,6 +66,8 @@ struct Request {
   PreparedSidePtr local;
   PreparedSidePtr remote;
   std::span<const Run> runs;  ///< may go when post() returns
+  /// How much the transfer moves in all that the request is a part of; 0: not told. Only a hint.
+  std::uint64_t transfer_bytes{0};
 };
 
 /// A message from a peer.

@@ -22,10 +22,12 @@ namespace kvferry::memory {
 /// where kvferry's processors copy a user's bytes; it neither allocates nor checks: check_runs()
 /// did.
 ///
-/// Shape:    `sources` and `destinations` hold the first byte of each region of a side.
+/// Shape:    `sources` and `destinations` hold the first byte of each region of a side;
+///           `transfer_bytes` is how much the transfer moves in all that the runs are a part of,
+///           as far as it is told: a large one goes past the caches.
 /// Threads:  any; what is copied is the caller's to synchronize. Source and destination pieces
 ///           share no byte.
 void copy_runs(std::span<const Run> runs, std::span<std::byte* const> sources,
-               std::span<std::byte* const> destinations) noexcept;
+               std::span<std::byte* const> destinations, std::uint64_t transfer_bytes = 0) noexcept;
 
 }  // namespace kvferry::memory

@@ -80,13 +80,20 @@ struct Nest {
   [[nodiscard]] std::uint64_t pieces() const noexcept;
 };
 
+/// Where a series begins: a pair of blocks where both pages are equal, else a token.
+struct SeriesStart {
+  std::uint64_t at{0};
+  std::size_t token_class{0};  ///< index of the template's token class
+};
+
 /// Block pairs, or a part of one, that one nest carries out.
 struct Series {
   std::uint64_t source_block{0};
   std::uint64_t destination_block{0};
-  std::uint64_t length{1};     ///< block pairs, both ids going up by one
-  std::uint64_t completes{1};  ///< destination blocks that are whole after it
-  std::size_t token_class{0};  ///< index of the template's token class
+  std::uint64_t length{0};     ///< block pairs, both ids going up by one; 0: there are none left
+  std::uint64_t completes{0};  ///< destination blocks that are whole after it
+  std::size_t token_class{0};
+  SeriesStart next;
 };
 
 }  // namespace detail
@@ -121,6 +128,9 @@ class PlanTemplate {
     std::uint64_t tokens{0};
     detail::Nest nest;                  ///< of one block pair
     std::uint64_t pieces_per_outer{0};  ///< contiguous pieces of one (layer, outer)
+
+    /// Of one block pair.
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return nest.pieces() * nest.piece_bytes; }
   };
 
   PlanTemplate(layout::LayoutView source, layout::LayoutView destination)
@@ -160,27 +170,57 @@ class RunCursor {
  public:
   explicit RunCursor(const CopyPlan& plan) noexcept;
 
-  /// Writes the next run, of at most `max_bytes` (not 0) in all, and says whether there was one.
-  bool next(Run& run, std::uint64_t max_bytes = std::numeric_limits<std::uint64_t>::max());
+  /// Writes the next runs, each of at most `max_bytes` (not 0), until there is no other, no room
+  /// for it, or they have max_bytes or more in all. Says how many; none at the end.
+  std::size_t next(std::span<Run> runs, std::uint64_t max_bytes = kNoLimit);
+
+  /// Writes the next run, and says whether there was one.
+  bool next(Run& run, std::uint64_t max_bytes = kNoLimit) {
+    return next({&run, 1}, max_bytes) != 0;
+  }
 
   /// How many of CopyPlan::destination_blocks(), from the first, are whole once every run that
   /// next() gave has been carried out.
   [[nodiscard]] std::size_t completed_blocks() const noexcept;
 
  private:
+  static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
+
+  /// A place of one side.
+  struct Spot {
+    void move(std::uint64_t count, std::uint64_t stride_bytes, std::uint32_t region_step) noexcept {
+      offset_bytes += count * stride_bytes;
+      region += static_cast<std::uint32_t>(count) * region_step;
+    }
+
+    std::uint64_t offset_bytes{0};
+    std::uint32_t region{0};
+  };
+
+  [[nodiscard]] static Spot first_spot(RunEnd end, const layout::LayoutView& view,
+                                       std::uint64_t block) noexcept;
   [[nodiscard]] const detail::Nest& nest() const noexcept;
-  void start_series();
-  void load_run();
-  void step();
+  void start_series(const detail::SeriesStart& start);
+  void step(std::uint64_t runs);
+  [[nodiscard]] std::size_t take_whole(std::span<Run> runs, std::uint64_t enough_bytes) const;
+  std::uint64_t take_part(Run& run, std::uint64_t max_bytes);
 
   const CopyPlan* plan_;
-  std::size_t series_{0};
+  detail::Series series_;
   std::size_t blocks_before_{0};                       ///< completed by the series before this one
   std::uint64_t series_bytes_{0};                      ///< given of the current series
-  detail::Nest merged_;                                ///< of a series longer than one block
+  const detail::Nest* shared_nest_{nullptr};           ///< of a series of one block: the template's
+  detail::Nest merged_;                                ///< of a longer one
+  std::size_t loops_{0};                               ///< outside of one run
   std::array<std::uint64_t, detail::kMaxLoops> at_{};  ///< of each loop
-  Run rest_{};                                         ///< what is left of the current run
-  std::uint64_t taken_bytes_{0};                       ///< of the first piece of rest_
+  Spot source_;                                        ///< of the current run's first piece
+  Spot destination_;
+  std::uint64_t piece_bytes_{0};
+  std::uint64_t run_pieces_{0};  ///< of every run of the series; 0: the plan is at its end
+  std::uint64_t source_stride_{0};
+  std::uint64_t destination_stride_{0};
+  std::uint64_t pieces_taken_{0};  ///< of the current run
+  std::uint64_t taken_bytes_{0};   ///< of the piece after those
 };
 
 /// Everything that one transfer moves.
@@ -210,13 +250,16 @@ class CopyPlan {
 
   explicit CopyPlan(std::shared_ptr<const PlanTemplate> shape) : shape_{std::move(shape)} {}
 
-  void pair_blocks(const BlockPairs& blocks);
-  void pair_tokens(const BlockPairs& blocks, std::uint64_t source_page,
-                   std::uint64_t destination_page);
+  void take_blocks(const BlockPairs& blocks, std::span<const std::size_t> order);
+  [[nodiscard]] detail::Series series_at(const detail::SeriesStart& start) const noexcept;
+  [[nodiscard]] detail::Series neighbours_from(std::uint64_t pair) const noexcept;
+  [[nodiscard]] detail::Series stretch_from(const detail::SeriesStart& start) const noexcept;
 
   std::shared_ptr<const PlanTemplate> shape_;  // shared: with a cache and other plans
-  std::vector<detail::Series> series_;
+  std::vector<BlockId> source_blocks_;
   std::vector<BlockId> destination_blocks_;
+  bool equal_pages_{true};
+  std::uint64_t end_{0};  ///< of what a SeriesStart counts
   std::uint64_t total_bytes_{0};
 };
 
