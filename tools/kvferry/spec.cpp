@@ -8,7 +8,7 @@
 #include "files.hpp"
 #include "kvferry/base/try.hpp"
 #include "kvferry/wire/envelope.hpp"
-#include "kvferry/wire/serialized_layout.hpp"
+#include "kvferry/wire/message_view.hpp"
 
 namespace kvferry::tool {
 namespace {
@@ -47,54 +47,16 @@ Outcome<Spec> parse_file_spec(std::string_view text) {
   return Spec{FileSpec{std::string{text.substr(0, colon)}, layout_id}};
 }
 
-/// The layout of a message that `spec` names: the only one, or the one with its id.
-Outcome<const wire::LayoutDescriptor*> find_layout(const FileSpec& spec,
-                                                   const wire::RdmaLayoutDescriptors& message) {
-  if (!spec.layout_id) {
-    if (message.layouts.empty()) {
-      return invalid(spec.path + ": holds no layout");
-    }
-    if (message.layouts.size() != 1) {
-      return invalid(spec.path + ": holds " + std::to_string(message.layouts.size()) +
-                     " layouts: say which one, FILE:LAYOUT_ID");
-    }
-    return &message.layouts.front().layout;
-  }
-  for (const wire::LocalLayoutDescriptor& layout : message.layouts) {
-    if (layout.handle.layout_id().value() == *spec.layout_id) {
-      return &layout.layout;
-    }
-  }
-  return invalid(spec.path + ": layout " + std::to_string(*spec.layout_id) + " is none of its " +
-                 std::to_string(message.layouts.size()));
-}
-
-/// A message of any format, with as much of it as all formats share.
-Result<wire::RdmaLayoutDescriptors> read_message(std::vector<std::byte> bytes) {
-  if (!wire::is_envelope(bytes)) {
-    return wire::SerializedLayout::from_bytes(std::move(bytes)).unpack();
-  }
-  KVFERRY_ASSIGN_OR_RETURN(const wire::Envelope envelope, wire::decode_envelope(bytes));
-  return to_owned(view_of(envelope));
-}
-
 Outcome<layout::LayoutView> view_of_file(const FileSpec& spec, const Assumption& assumption) {
-  KVFERRY_ASSIGN_OR_RETURN(std::vector<std::byte> bytes,
-                           read_input(spec.path, wire::WireLimits{}.message_bytes));
-  const auto message = read_message(std::move(bytes));
-  if (!message) {
-    return Error{message.error()}.with_context(spec.path);
+  KVFERRY_ASSIGN_OR_RETURN(const Message message, read_message(spec.path));
+  KVFERRY_ASSIGN_OR_RETURN(const wire::LocalLayoutDescriptor* const found,
+                           find_layout(spec, message.value));
+  Outcome<layout::LayoutView> view = view_of(found->layout, assumption);
+  if (!view) {
+    Failure failure = view.error();
+    failure.message.insert(0, spec.path + ": ");
+    return failure;
   }
-  KVFERRY_ASSIGN_OR_RETURN(const wire::LayoutDescriptor* const found, find_layout(spec, *message));
-  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig told,
-                           wire::told_config(found->layout_config, found->layout_type_details));
-  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig config, assumption.applied_to(told));
-  auto made = layout::Layout::create(config, wire::arrangement_of(found->layout_type_details),
-                                     found->memory_descriptors);
-  if (!made) {
-    return std::move(made).error().with_context(spec.path);
-  }
-  KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView view, layout::view_of(*made));
   return view;
 }
 
@@ -186,6 +148,61 @@ Outcome<Spec> parse_spec(std::string_view text) {
     return parse_geometry_spec(text.substr(kGeometryPrefix.size()));
   }
   return parse_file_spec(text);
+}
+
+Outcome<Message> read_message(const std::string& path) {
+  KVFERRY_ASSIGN_OR_RETURN(std::vector<std::byte> bytes,
+                           read_input(path, wire::WireLimits{}.message_bytes));
+  Message message{"envelope", bytes.size(), {}};
+  if (wire::is_envelope(bytes)) {
+    auto envelope = wire::decode_envelope(bytes);
+    if (!envelope) {
+      return std::move(envelope).error().with_context(path);
+    }
+    message.value = to_owned(wire::view_of(*envelope));
+    return message;
+  }
+  auto view = wire::decode_view(bytes);
+  if (!view) {
+    return std::move(view).error().with_context(path);
+  }
+  message.format = view->is_ambiguous ? "A or B" : std::string{to_string(view->format)};
+  message.value = to_owned(*view);
+  return message;
+}
+
+Outcome<const wire::LocalLayoutDescriptor*> find_layout(
+    const FileSpec& spec, const wire::RdmaLayoutDescriptors& message) {
+  if (!spec.layout_id) {
+    if (message.layouts.empty()) {
+      return invalid(spec.path + ": holds no layout");
+    }
+    if (message.layouts.size() != 1) {
+      return invalid(spec.path + ": holds " + std::to_string(message.layouts.size()) +
+                     " layouts: say which one, FILE:LAYOUT_ID");
+    }
+    return &message.layouts.front();
+  }
+  for (const wire::LocalLayoutDescriptor& layout : message.layouts) {
+    if (layout.handle.layout_id().value() == *spec.layout_id) {
+      return &layout;
+    }
+  }
+  return invalid(spec.path + ": layout " + std::to_string(*spec.layout_id) + " is none of its " +
+                 std::to_string(message.layouts.size()));
+}
+
+Outcome<layout::LayoutView> view_of(const wire::LayoutDescriptor& layout,
+                                    const Assumption& assumption) {
+  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig told,
+                           wire::told_config(layout.layout_config, layout.layout_type_details));
+  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutConfig config, assumption.applied_to(told));
+  KVFERRY_ASSIGN_OR_RETURN(
+      const layout::Layout made,
+      layout::Layout::create(config, wire::arrangement_of(layout.layout_type_details),
+                             layout.memory_descriptors));
+  KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView view, layout::view_of(made));
+  return view;
 }
 
 Outcome<layout::LayoutView> view_of(const Spec& spec, const Assumption& assumption) {

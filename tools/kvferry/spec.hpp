@@ -12,6 +12,7 @@
 #include "kvferry/layout/config.hpp"
 #include "kvferry/layout/layout.hpp"
 #include "kvferry/layout/view.hpp"
+#include "kvferry/wire/metadata.hpp"
 #include "outcome.hpp"
 #include "words.hpp"
 
@@ -36,7 +37,7 @@ struct GeometrySpec {
   friend bool operator==(const GeometrySpec&, const GeometrySpec&) = default;
 };
 
-/// `FILE` or `FILE:LAYOUT_ID`: a layout of a message of format A.
+/// `FILE` or `FILE:LAYOUT_ID`: a layout of a message.
 struct FileSpec {
   std::string path;
   std::optional<std::uint64_t> layout_id;
@@ -63,6 +64,31 @@ using Spec = std::variant<GeometrySpec, FileSpec>;
 
 /// Reads a SPEC; opens no file.
 [[nodiscard]] Outcome<Spec> parse_spec(std::string_view text);
+
+/// A message of any format, with as much of it as all formats share.
+struct Message {
+  std::string format;  ///< "A", "B", "A or B", "envelope"
+  std::size_t bytes{0};
+  wire::RdmaLayoutDescriptors value;
+};
+
+/// Reads the message of a file, or of standard input for "-".
+///
+/// Errors: invalid when it does not decode; not there for a file that cannot be read.
+[[nodiscard]] Outcome<Message> read_message(const std::string& path);
+
+/// The layout of `message` that `spec` names: the only one, or the one with its id.
+///
+/// Errors:   invalid when there is none, or several and no id.
+/// Lifetime: points into `message`.
+[[nodiscard]] Outcome<const wire::LocalLayoutDescriptor*> find_layout(
+    const FileSpec& spec, const wire::RdmaLayoutDescriptors& message);
+
+/// The view of a message's layout.
+///
+/// Errors: invalid for values out of range, and for orders that cannot be moved.
+[[nodiscard]] Outcome<layout::LayoutView> view_of(const wire::LayoutDescriptor& layout,
+                                                  const Assumption& assumption);
 
 /// The view that a SPEC names. `assumption` is what is known of a message's layouts beside what it
 /// says; a geometry needs none.
