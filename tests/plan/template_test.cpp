@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -139,6 +140,20 @@ TEST(PlanTemplate, TellsWhatPartOfTheDestinationIsCovered) {
   EXPECT_DOUBLE_EQ(coverage(part(Axis::kHead, 0, 2).slice(Axis::kLayer, 0, 6).value(), whole()),
                    3.0 / 8.0);
   EXPECT_EQ(coverage(part(Axis::kLayer, 0, 4), part(Axis::kLayer, 4, 4)), 0.0);
+}
+
+TEST(PlanTemplate, GivesBothSidesCutToWhatTheyShare) {
+  const auto shape = PlanTemplate::create(part(Axis::kHead, 1, 3), part(Axis::kLayer, 2, 4),
+                                          {.layers = {3, 8}, .partial = true});
+  ASSERT_TRUE(shape) << shape.error().message;
+  for (const LayoutView& side : {(*shape)->source(), (*shape)->destination()}) {
+    EXPECT_EQ(side.axis(Axis::kLayer).origin, 3U);
+    EXPECT_EQ(side.axis(Axis::kLayer).extent, 3U);
+    EXPECT_EQ(side.axis(Axis::kHead).origin, 1U);
+    EXPECT_EQ(side.axis(Axis::kHead).extent, 3U);
+  }
+  const LayoutView whole_view = whole();
+  EXPECT_TRUE(std::ranges::equal((*shape)->source().regions(), whole_view.regions()));
 }
 
 TEST(PlanTemplate, AnEmptySelectionIsCoveredWhateverTheSourceHolds) {

@@ -43,6 +43,24 @@ void add_validate(CLI::App& command, ValidateOptions& options) {
   command.footer("Example: kvferry validate --strict *.a");
 }
 
+void add_draw(CLI::App& command, DrawOptions& options) {
+  command.description(
+      "Draws the memory map of a message's layouts as an SVG: the regions to scale, and what lies "
+      "inside what, from a region down to the elements of a head.");
+  command
+      .add_option("FILE", options.spec,
+                  "The message, of any format; - is standard input. FILE:LAYOUT_ID for one of its "
+                  "layouts, or geometry:NAME,... as of plan")
+      ->required();
+  command.add_option("-o,--output", options.output, "Where the drawing goes; - is standard output")
+      ->capture_default_str();
+  command.add_option("--assume", options.assume,
+                     "What you know of the message's layouts: order=nhd|hnd,heads=N");
+  command.footer(
+      "Examples: kvferry draw worker-7.kvfy -o worker-7.svg\n"
+      "          kvferry draw geometry:llama-3.1-8b,layout=ls,order=hnd > llama.svg");
+}
+
 void add_plan(CLI::App& command, PlanOptions& options) {
   command.description(
       "Says how blocks would move between two layouts, without moving any.\n"
@@ -66,6 +84,9 @@ void add_plan(CLI::App& command, PlanOptions& options) {
       "Print the runs: source region and offset, destination region and offset, "
       "bytes, count, source and destination stride; with several sources the number of "
       "the source first");
+  command.add_option("--svg", options.svg,
+                     "Draw which bytes go where, for the first blocks, into this file; - is "
+                     "standard output, and the summary goes to standard error then");
   add_json(command, options.json);
   command.footer(
       "Example: kvferry plan --from geometry:llama-3.1-8b --to geometry:llama-3.1-8b,layout=ls "
@@ -166,6 +187,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_command<InspectOptions>(app, action, "inspect", run_inspect, add_inspect);
   add_command<EncodeOptions>(app, action, "encode", run_encode, add_encode);
   add_command<ValidateOptions>(app, action, "validate", run_validate, add_validate);
+  add_command<DrawOptions>(app, action, "draw", run_draw, add_draw);
   add_command<PlanOptions>(app, action, "plan", run_plan, add_plan);
   add_command<DiffOptions>(app, action, "diff", run_diff, add_diff);
   add_command<PeersOptions>(app, action, "peers", run_peers, add_peers);

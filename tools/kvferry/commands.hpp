@@ -40,6 +40,16 @@ struct ValidateOptions {
 /// Says of each file whether it is a message, and which rules of import it breaks.
 int run_validate(const ValidateOptions& options);
 
+/// A SPEC, as it was typed; of a message, all layouts unless it says which.
+struct DrawOptions {
+  std::string spec{};
+  std::string output{"-"};  ///< a file, or "-" for standard output
+  std::optional<std::string> assume{};
+};
+
+/// Draws the memory map of layouts as an SVG.
+int run_draw(const DrawOptions& options);
+
 /// SPECs, ids and ranges as they were typed.
 struct PlanOptions {
   std::vector<std::string> from{};
@@ -49,6 +59,7 @@ struct PlanOptions {
   std::optional<std::string> assume{};
   bool partial{false};
   bool list{false};
+  std::optional<std::string> svg{};  ///< a file for the drawing, or "-" for standard output
   bool json{false};
 };
 

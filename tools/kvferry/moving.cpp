@@ -189,10 +189,8 @@ Result<std::vector<LayoutView>> moved_parts(const LayoutView& view, const plan::
 }
 
 Result<LayoutView> view_of(const PeerMessage& peer, const layout::Assumptions& assumption) {
-  KVFERRY_ASSIGN_OR_RETURN(std::vector<SaidLayout> layouts, read_layouts(peer.message.as_bytes()));
-  KVFERRY_ASSIGN_OR_RETURN(const layout::Description known,
-                           with_assumptions(std::move(layouts.front().description), assumption));
-  return layout::view_of(known, std::move(layouts.front().regions));
+  KVFERRY_ASSIGN_OR_RETURN(const SaidMessage message, read_message(peer.message.as_bytes()));
+  return view_of(message.layouts.front(), assumption);
 }
 
 void note_fault(const Node& node, TransferStory& story) {

@@ -9,10 +9,13 @@
 #include <utility>
 
 #include "commands.hpp"
+#include "files.hpp"
 #include "kvferry/base/try.hpp"
 #include "kvferry/layout/compatibility.hpp"
+#include "nesting.hpp"
 #include "outcome.hpp"
 #include "output.hpp"
+#include "plan_drawing.hpp"
 #include "spec.hpp"
 #include "words.hpp"
 
@@ -21,6 +24,9 @@ namespace {
 
 // Without memory there is one way only; what a peer can do is known once it is imported.
 constexpr std::string_view kRoute{"host copy"};
+
+/// Lines over a drawing; each of many sources has its reasons.
+constexpr std::size_t kMostCaptions = 5;
 
 /// What is asked for, once the words are understood.
 struct Question {
@@ -172,9 +178,9 @@ void print_answer(const PlanOptions& options, const Answer& answer, const plan::
     print("]}\n");
   } else if (options.json) {
     print_json(json_of(answer));
-  } else if (options.list) {
+  } else if (options.list || options.svg == "-") {
     print_error(text_of(answer));
-    if (gather != nullptr) {
+    if (options.list && gather != nullptr) {
       print_runs(*gather, several, {"", "", " ", "\n"});
     }
   } else {
@@ -192,7 +198,46 @@ Outcome<std::vector<BlockId>> source_ids_of(const IdList& ids,
   return expand_ids(ids, fewest, "source");
 }
 
+/// The numbers of a plan in a few lines.
+std::vector<std::string> captions_of(const Answer& answer) {
+  const plan::PlanSummary& summary = answer.summary;
+  std::vector<std::string> captions{
+      fmt::format("{}; {} block pair{}, {} moved, {:g} % of the destination blocks covered",
+                  to_string(answer.verdict()), summary.block_pairs,
+                  summary.block_pairs == 1 ? "" : "s", size_text(summary.bytes_moved),
+                  100 * summary.coverage),
+      fmt::format("{} copies, {} before merging neighbours; the smallest of {}, the largest of {}",
+                  summary.runs, summary.runs_before, size_text(summary.smallest_run),
+                  size_text(summary.largest_run))};
+  if (!answer.assumed.empty()) {
+    captions.push_back("assumed: " + answer.assumed);
+  }
+  for (const layout::Compatibility& found : answer.compatibilities) {
+    for (const layout::Reason& reason : found.reasons) {
+      const std::string text = text_of(reason);
+      if (captions.size() < kMostCaptions && std::ranges::find(captions, text) == captions.end()) {
+        captions.push_back(text);
+      }
+    }
+  }
+  return captions;
+}
+
+/// Draws a plan into the file that was asked for.
+Result<void> draw(const PlanOptions& options, const Answer& answer, const PlannedMove& move) {
+  const PlanTexts texts{options.from, options.to, captions_of(answer)};
+  KVFERRY_ASSIGN_OR_RETURN(const std::string drawing, draw_plan(move, texts));
+  if (options.svg == "-") {
+    print(drawing);
+    return {};
+  }
+  return replace_output(*options.svg, std::as_bytes(std::span{drawing.data(), drawing.size()}));
+}
+
 Outcome<int> answer(const PlanOptions& options) {
+  if (options.svg == "-" && (options.json || options.list)) {
+    return usage("svg: standard output is that of --json and --list; name a file");
+  }
   KVFERRY_ASSIGN_OR_RETURN(const Question question, parse(options));
   std::vector<layout::LayoutView> sources;
   for (const Spec& spec : question.sources) {
@@ -224,6 +269,14 @@ Outcome<int> answer(const PlanOptions& options) {
                            {.source = source_ids, .destination = destination_ids},
                            {.layers = question.layers, .partial = options.partial}));
   answer.summary = gather.summary();
+  if (options.svg) {
+    KVFERRY_RETURN_IF_ERROR(draw(options, answer,
+                                 {.sources = sources,
+                                  .destination = destination,
+                                  .gather = gather,
+                                  .blocks = {.source = source_ids, .destination = destination_ids},
+                                  .layers = question.layers}));
+  }
   print_answer(options, answer, &gather);
   return kExitYes;
 }

@@ -8,7 +8,7 @@
 #include "files.hpp"
 #include "kvferry/base/try.hpp"
 #include "kvferry/wire/envelope.hpp"
-#include "kvferry/wire/serialized_layout.hpp"
+#include "kvferry/wire/message_view.hpp"
 
 namespace kvferry::tool {
 namespace {
@@ -47,41 +47,11 @@ Outcome<Spec> parse_file_spec(std::string_view text) {
   return Spec{FileSpec{std::string{text.substr(0, colon)}, layout_id}};
 }
 
-/// The layout of a message that `spec` names: the only one, or the one with its id.
-Outcome<SaidLayout> find_layout(const FileSpec& spec, std::vector<SaidLayout> layouts) {
-  if (!spec.layout_id) {
-    if (layouts.empty()) {
-      return invalid(spec.path + ": holds no layout");
-    }
-    if (layouts.size() != 1) {
-      return invalid(spec.path + ": holds " + std::to_string(layouts.size()) +
-                     " layouts: say which one, FILE:LAYOUT_ID");
-    }
-    return std::move(layouts.front());
-  }
-  for (SaidLayout& layout : layouts) {
-    if (layout.handle.layout_id().value() == *spec.layout_id) {
-      return std::move(layout);
-    }
-  }
-  return invalid(spec.path + ": layout " + std::to_string(*spec.layout_id) + " is none of its " +
-                 std::to_string(layouts.size()));
-}
-
 Outcome<layout::LayoutView> view_of_file(const FileSpec& spec,
                                          const layout::Assumptions& assumption) {
-  KVFERRY_ASSIGN_OR_RETURN(std::vector<std::byte> bytes,
-                           read_input(spec.path, wire::WireLimits{}.message_bytes));
-  auto layouts = read_layouts(bytes);
-  if (!layouts) {
-    return std::move(layouts).error().with_context(spec.path);
-  }
-  KVFERRY_ASSIGN_OR_RETURN(SaidLayout said, find_layout(spec, *std::move(layouts)));
-  auto view = [&]() -> Result<layout::LayoutView> {
-    KVFERRY_ASSIGN_OR_RETURN(const layout::Description known,
-                             with_assumptions(std::move(said.description), assumption));
-    return view_of(known, std::move(said.regions));
-  }();
+  KVFERRY_ASSIGN_OR_RETURN(const SaidMessage message, read_message(spec.path));
+  KVFERRY_ASSIGN_OR_RETURN(const SaidLayout* const found, find_layout(spec, message));
+  auto view = view_of(*found, assumption);
   if (!view) {
     return std::move(view).error().with_context(spec.path);
   }
@@ -121,24 +91,29 @@ Outcome<layout::PackedLayout> GeometrySpec::packed() const {
   return packed;
 }
 
-Result<std::vector<SaidLayout>> read_layouts(std::span<const std::byte> bytes) {
-  std::vector<SaidLayout> all;
+Result<SaidMessage> read_message(std::span<const std::byte> bytes) {
+  SaidMessage message{.bytes = bytes.size()};
   if (wire::is_envelope(bytes)) {
     KVFERRY_ASSIGN_OR_RETURN(wire::Envelope envelope, wire::decode_envelope(bytes));
+    message.format = "envelope";
+    message.worker = std::move(envelope.worker_address);
     for (wire::EnvelopeLayout& said : envelope.layouts) {
-      all.push_back({LayoutHandle{envelope.worker_address.worker_id, said.id},
-                     std::move(said.description), std::move(said.regions)});
+      message.layouts.push_back({LayoutHandle{message.worker.worker_id, said.id}, said.location,
+                                 std::move(said.description), std::move(said.regions)});
     }
-    return all;
+    return message;
   }
-  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView message, wire::decode_view(bytes));
-  for (const wire::LocalLayoutView& said : message.layouts()) {
-    const auto regions = message.regions_of(said);
-    all.push_back({said.handle,
-                   wire::told_layout(said.layout_config, said.layout_type_details),
-                   {regions.begin(), regions.end()}});
+  KVFERRY_ASSIGN_OR_RETURN(const wire::MessageView view, wire::decode_view(bytes));
+  message.format = view.is_ambiguous ? "A or B" : std::string{to_string(view.format)};
+  message.worker = {view.worker_id, std::string{view.nixl_agent_name}};
+  for (const wire::LocalLayoutView& said : view.layouts()) {
+    const auto regions = view.regions_of(said);
+    message.layouts.push_back({said.handle,
+                               said.location,
+                               wire::told_layout(said.layout_config, said.layout_type_details),
+                               {regions.begin(), regions.end()}});
   }
-  return all;
+  return message;
 }
 
 Outcome<layout::Arrangement> parse_arrangement(std::string_view text) {
@@ -196,6 +171,43 @@ Outcome<Spec> parse_spec(std::string_view text) {
     return parse_geometry_spec(text.substr(kGeometryPrefix.size()));
   }
   return parse_file_spec(text);
+}
+
+Outcome<SaidMessage> read_message(const std::string& path) {
+  KVFERRY_ASSIGN_OR_RETURN(std::vector<std::byte> bytes,
+                           read_input(path, wire::WireLimits{}.message_bytes));
+  auto message = read_message(bytes);
+  if (!message) {
+    return std::move(message).error().with_context(path);
+  }
+  return *std::move(message);
+}
+
+Outcome<const SaidLayout*> find_layout(const FileSpec& spec, const SaidMessage& message) {
+  const std::vector<SaidLayout>& layouts = message.layouts;
+  if (!spec.layout_id) {
+    if (layouts.empty()) {
+      return invalid(spec.path + ": holds no layout");
+    }
+    if (layouts.size() != 1) {
+      return invalid(spec.path + ": holds " + std::to_string(layouts.size()) +
+                     " layouts: say which one, FILE:LAYOUT_ID");
+    }
+    return &layouts.front();
+  }
+  for (const SaidLayout& layout : layouts) {
+    if (layout.handle.layout_id().value() == *spec.layout_id) {
+      return &layout;
+    }
+  }
+  return invalid(spec.path + ": layout " + std::to_string(*spec.layout_id) + " is none of its " +
+                 std::to_string(layouts.size()));
+}
+
+Result<layout::LayoutView> view_of(const SaidLayout& said, const layout::Assumptions& assumption) {
+  KVFERRY_ASSIGN_OR_RETURN(const layout::Description known,
+                           with_assumptions(said.description, assumption));
+  return view_of(known, said.regions);
 }
 
 Outcome<layout::LayoutView> view_of(const Spec& spec, const layout::Assumptions& assumption) {

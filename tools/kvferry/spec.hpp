@@ -14,6 +14,7 @@
 #include "kvferry/layout/config.hpp"
 #include "kvferry/layout/layout.hpp"
 #include "kvferry/layout/view.hpp"
+#include "kvferry/wire/metadata.hpp"
 #include "outcome.hpp"
 #include "words.hpp"
 
@@ -38,7 +39,7 @@ struct GeometrySpec {
   friend bool operator==(const GeometrySpec&, const GeometrySpec&) = default;
 };
 
-/// `FILE` or `FILE:LAYOUT_ID`: a layout of a message of format A.
+/// `FILE` or `FILE:LAYOUT_ID`: a layout of a message.
 struct FileSpec {
   std::string path;
   std::optional<std::uint64_t> layout_id;
@@ -63,20 +64,45 @@ using Spec = std::variant<GeometrySpec, FileSpec>;
 [[nodiscard]] Outcome<GeometrySpec> with_key(GeometrySpec spec, std::string_view key,
                                              std::string_view value);
 
+/// Reads a SPEC; opens no file.
+[[nodiscard]] Outcome<Spec> parse_spec(std::string_view text);
+
 /// What a message says of one layout.
 struct SaidLayout {
   LayoutHandle handle{};
+  StorageKind location{};
   layout::Description description{};
   std::vector<Region> regions{};
 };
 
-/// The layouts of a message of any format.
-///
-/// Errors: those of decode_view() and decode_envelope().
-[[nodiscard]] Result<std::vector<SaidLayout>> read_layouts(std::span<const std::byte> bytes);
+/// A message of any format, with as much of it as all formats share.
+struct SaidMessage {
+  std::string format{};  ///< "A", "B", "A or B", "envelope"
+  std::size_t bytes{0};
+  wire::WorkerAddress worker{};
+  std::vector<SaidLayout> layouts{};
+};
 
-/// Reads a SPEC; opens no file.
-[[nodiscard]] Outcome<Spec> parse_spec(std::string_view text);
+/// Errors: those of decode_view() and decode_envelope().
+[[nodiscard]] Result<SaidMessage> read_message(std::span<const std::byte> bytes);
+
+/// Reads the message of a file, or of standard input for "-".
+///
+/// Errors: invalid when it does not decode; not there for a file that cannot be read.
+[[nodiscard]] Outcome<SaidMessage> read_message(const std::string& path);
+
+/// The layout of `message` that `spec` names: the only one, or the one with its id.
+///
+/// Errors:   invalid when there is none, or several and no id.
+/// Lifetime: points into `message`.
+[[nodiscard]] Outcome<const SaidLayout*> find_layout(const FileSpec& spec,
+                                                     const SaidMessage& message);
+
+/// The view of a message's layout, with what is assumed of it.
+///
+/// Errors: those of with_assumptions() and layout::view_of().
+[[nodiscard]] Result<layout::LayoutView> view_of(const SaidLayout& said,
+                                                 const layout::Assumptions& assumption);
 
 /// The view that a SPEC names. `assumption` is what is known of a message's layouts beside what it
 /// says; a geometry needs none.

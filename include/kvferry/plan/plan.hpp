@@ -116,6 +116,10 @@ class PlanTemplate {
   }
   /// The part of the destination's blocks, of the selected layers, that the source holds.
   [[nodiscard]] double coverage() const noexcept { return coverage_; }
+  /// The two sides, cut to what both hold of the selected layers; as they were where that is
+  /// nothing. Regions are counted as in the views that the template was made of.
+  [[nodiscard]] const layout::LayoutView& source() const noexcept { return source_; }
+  [[nodiscard]] const layout::LayoutView& destination() const noexcept { return destination_; }
 
  private:
   friend class CopyPlan;
