@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: an engine's own memory, with padding and inside one big allocation, is told to a peer and
+//       read from there as it lies; what has no padding is told in every format.
+// Method: two workers in one process; views of tensors in shared and in private memory, checked
+// with
+//         the pattern by a reader that has another layout.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "kvferry/memory/memory.hpp"
+#include "workers.hpp"
+
+namespace kvferry::manager {
+namespace {
+
+using layout::LayoutView;
+using layout::PackedLayout;
+using layout::Steps;
+using testing::FailsWith;
+using testing::IsOk;
+using testing::Worker;
+using transfer::PhysicalLayout;
+
+constexpr std::uint64_t kBlocks = 6;
+constexpr std::uint64_t kSeed = 3;
+const layout::LayoutConfig kConfig{.num_blocks = kBlocks,
+                                   .num_layers = 2,
+                                   .outer_dim = 2,
+                                   .page_size = 16,
+                                   .inner_dim = 64,
+                                   .num_heads = 4};
+
+std::uint64_t address_of(const memory::MemoryPtr& memory) {
+  return reinterpret_cast<std::uintptr_t>(memory->bytes().data());
+}
+
+/// Tokens with room between them, HND, from `offset` on in one region that `memory` is.
+LayoutView padded(const memory::MemoryPtr& memory, std::uint64_t offset) {
+  LayoutView::Parts parts =
+      strided_layout(kConfig, Steps{.stride_bytes = {32'768, 16'384, 4'096, 48, 1'024}});
+  parts.offset_bytes = offset;
+  parts.regions = {{address_of(memory), memory->bytes().size()}};
+  auto view = LayoutView::create(std::move(parts));
+  EXPECT_THAT(view, IsOk());
+  return *std::move(view);
+}
+
+class StridedLayout : public ::testing::Test {
+ protected:
+  LayoutHandle register_filled(const LayoutView& view, const memory::MemoryPtr& memory,
+                               std::uint64_t seed) {
+    const auto physical = PhysicalLayout::over(view, {memory});
+    EXPECT_THAT(physical, IsOk());
+    EXPECT_THAT(testing::pattern_fill(view, (*physical)->region_bases(),
+                                      testing::pattern_blocks(kBlocks), seed),
+                IsOk());
+    const auto handle = owner_.manager->register_layout(*physical);
+    EXPECT_THAT(handle, IsOk());
+    return *handle;
+  }
+
+  /// Pulls blocks 5 and 1 of `remote`, and compares them with the pattern of `seed`.
+  void expect_pulled(LayoutHandle remote, std::uint64_t seed) {
+    const auto own = PhysicalLayout::packed({.config = kConfig, .order = layout::kUniversalPp})
+                         .allocate_system()
+                         .build();
+    ASSERT_THAT(own, IsOk());
+    const auto mine = reader_.manager->register_layout(*own, {.access = Access::kNone});
+    const auto transfer =
+        reader_.manager->execute_transfer(remote, block_ids({5, 1}), *mine, block_ids({0, 3}));
+    ASSERT_THAT(transfer, IsOk());
+    const auto report = transfer->wait();
+    ASSERT_TRUE(report.ok()) << report.error->message;
+    const std::vector<testing::PatternBlock> blocks{{BlockId{0}, BlockId{5}},
+                                                    {BlockId{3}, BlockId{1}}};
+    const auto wrong = pattern_check((*own)->view(), (*own)->region_bases(), blocks, seed);
+    ASSERT_THAT(wrong, IsOk());
+    EXPECT_TRUE(wrong->empty());
+  }
+
+  testing::TemporaryDirectory directory_;
+  Worker owner_{directory_, 7, "engine-7"};
+  Worker reader_{directory_, 8, "decode-8"};
+};
+
+TEST_F(StridedLayout, TwoInOneAllocationAreReadAsTheyLie) {
+  const auto memory = *memory::allocate_system(kBlocks * 32'768 + 8'192);
+  register_filled(padded(memory, 0), memory, kSeed);
+  register_filled(padded(memory, 8'192), memory, kSeed + 1);  // In the room that the first leaves.
+  EXPECT_THAT(owner_.manager->export_metadata(wire::MessageFormat::kB),
+              FailsWith(ErrorCode::kIncompatible, "format B cannot tell strides"));
+  const auto message = owner_.manager->export_envelope();
+  ASSERT_THAT(message, IsOk());
+  const auto remote = reader_.manager->import_metadata(*message);
+  ASSERT_THAT(remote, IsOk());
+  expect_pulled((*remote)[0], kSeed);
+  expect_pulled((*remote)[1], kSeed + 1);
+}
+
+TEST_F(StridedLayout, AnEnginesPrivateMemoryIsReadThroughTheKernel) {
+  auto storage = std::make_shared<std::vector<std::byte>>(kBlocks * 32'768);
+  const auto memory = *memory::adopt(*storage, storage);
+  register_filled(padded(memory, 64), memory, kSeed);
+  const auto remote = reader_.manager->import_metadata(*owner_.manager->export_envelope());
+  ASSERT_THAT(remote, IsOk());
+  expect_pulled(remote->front(), kSeed);
+}
+
+TEST_F(StridedLayout, WithoutPaddingIsToldInEveryFormat) {
+  const auto memory = *memory::allocate_system(kConfig.required_bytes());
+  const PackedLayout packed{.config = kConfig, .order = layout::kHnd};
+  const LayoutView view = *packed_view(packed, {{address_of(memory), memory->bytes().size()}});
+  register_filled(view, memory, kSeed);
+  const auto remote =
+      reader_.manager->import_metadata(*owner_.manager->export_metadata(wire::MessageFormat::kB));
+  ASSERT_THAT(remote, IsOk());
+  expect_pulled(remote->front(), kSeed);
+}
+
+TEST_F(StridedLayout, LiesInItsMemory) {
+  const auto memory = *memory::allocate_system(kBlocks * 32'768);
+  const auto other = *memory::allocate_system(4096);
+  EXPECT_THAT(PhysicalLayout::over(padded(memory, 0), {other}),
+              FailsWith(ErrorCode::kInvalidArgument, "region 0: 196608 bytes at "));
+  EXPECT_THAT(PhysicalLayout::over(padded(memory, 0), {other, memory}), IsOk());
+}
+
+}  // namespace
+}  // namespace kvferry::manager
