@@ -250,6 +250,12 @@ Result<TransportManager::Impl::Ends> TransportManager::Impl::find_ends(
   KVFERRY_ASSIGN_OR_RETURN(ends.destination, find_end(destination));
   KVFERRY_ASSIGN_OR_RETURN(transfer::GatePass pass, enter(ends.destination, destination));
   ends.passes.push_back(std::move(pass));
+  for (const TransferEnd& source : ends.sources) {
+    if (!share_ids(source, ends.destination)) {
+      return Error{ErrorCode::kIncompatible, "group: \"" + source.group() + "\" against \"" +
+                                                 ends.destination.group() + "\": " + kOtherBlocks};
+    }
+  }
   if (ends.destination.is_local()) {
     return ends;
   }

@@ -30,7 +30,19 @@ struct TransferEnd {
   [[nodiscard]] const transfer::GatePtr& gate() const noexcept {
     return is_local() ? local->gate : remote.layout->gate;
   }
+  [[nodiscard]] const std::string& group() const noexcept {
+    return is_local() ? local->group : remote.layout->told.group;
+  }
 };
+
+/// What to do about layouts of two groups.
+inline constexpr const char* kOtherBlocks =
+    "blocks of two groups are not the same blocks: take the layout of the same group";
+
+/// Whether block ids of both ends mean the same: no group, or one.
+[[nodiscard]] inline bool share_ids(const TransferEnd& a, const TransferEnd& b) noexcept {
+  return a.group().empty() || b.group().empty() || a.group() == b.group();
+}
 
 /// Errors of whoever names a layout that is not there.
 [[nodiscard]] Error not_known(LayoutHandle handle);
@@ -59,17 +71,19 @@ class TransportManager::Impl {
   void abandon() noexcept;
 
   [[nodiscard]] Result<LayoutHandle> register_layout(transfer::PhysicalLayoutPtr layout,
-                                                     Access access);
+                                                     const RegisterOptions& options);
   [[nodiscard]] Result<void> unregister_layout(LayoutHandle handle, Duration timeout);
   [[nodiscard]] Result<LayoutHandle> change_layout(LayoutHandle handle,
                                                    transfer::PhysicalLayoutPtr layout,
-                                                   Access access, Duration timeout);
+                                                   const RegisterOptions& options,
+                                                   Duration timeout);
   [[nodiscard]] Result<wire::SerializedLayout> export_metadata(wire::MessageFormat format) const;
   [[nodiscard]] Result<std::vector<std::byte>> export_envelope(
       const EnvelopeOptions& options) const;
   [[nodiscard]] Result<std::vector<LayoutHandle>> import_metadata(
       std::span<const std::byte> message, const ImportOptions& options);
   [[nodiscard]] Result<void> forget_peer(WorkerId worker, Duration timeout);
+  [[nodiscard]] Result<std::string> group(LayoutHandle handle) const;
   [[nodiscard]] Result<layout::Compatibility> compatibility(LayoutHandle source,
                                                             LayoutHandle destination) const;
   [[nodiscard]] Result<transfer::Transfer> execute_transfer(
@@ -111,7 +125,8 @@ class TransportManager::Impl {
       const transfer::PhysicalLayout& layout, Access access);
   void deregister_memories(const std::vector<agent::RegistrationId>& registrations);
 
-  [[nodiscard]] Result<LayoutHandle> add_layout(transfer::PhysicalLayoutPtr layout, Access access)
+  [[nodiscard]] Result<LayoutHandle> add_layout(transfer::PhysicalLayoutPtr layout,
+                                                const RegisterOptions& options)
       KVFERRY_REQUIRES(layouts_mutex_);
   void remove_layout(const LocalLayout& layout) KVFERRY_REQUIRES(layouts_mutex_);
   /// Closes the gate of a registered layout, so that no transfer uses it.

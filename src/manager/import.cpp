@@ -197,9 +197,10 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::make_peer(ToldPeer told, C
     const auto same = kept.find(layout.handle);
     if (same != kept.end() && is_current(*same->second)) {
       RemoteLayoutPtr known = same->second;
-      if (known->told.access != layout.access) {
+      if (known->told.access != layout.access || known->told.group != layout.group) {
         auto changed = std::make_shared<RemoteLayout>(*known);
         changed->told.access = layout.access;
+        changed->told.group = layout.group;
         known = std::move(changed);
       }
       peer->layouts.push_back(std::move(known));

@@ -4,6 +4,8 @@
 
 #include "kvferry/base/try.hpp"
 #include "manager/impl.hpp"
+#include "wire/envelope_fields.hpp"
+#include "wire/envelope_format.hpp"
 
 namespace kvferry::manager {
 namespace {
@@ -50,21 +52,27 @@ void TransportManager::Impl::deregister_memories(
 }
 
 Result<LayoutHandle> TransportManager::Impl::add_layout(transfer::PhysicalLayoutPtr layout,
-                                                        Access access) {
+                                                        const RegisterOptions& options) {
   if (layout == nullptr) {
     return Error{ErrorCode::kInvalidArgument, "layout: null"};
+  }
+  const std::string fault =
+      wire::fault_of_text(options.group, wire::envelope_format::kWordBytesMax);
+  if (!fault.empty()) {
+    return Error{ErrorCode::kInvalidArgument, "group: " + fault};
   }
   if (next_layout_id_ == kMaxLayoutIds) {
     return Error{ErrorCode::kBusy, "all " + std::to_string(kMaxLayoutIds) +
                                        " layout ids of this manager are used up; ids are never "
                                        "used again, so make a new manager"};
   }
-  KVFERRY_ASSIGN_OR_RETURN(auto registrations, register_memories(*layout, access));
+  KVFERRY_ASSIGN_OR_RETURN(auto registrations, register_memories(*layout, options.access));
   auto entry = std::make_shared<LocalLayout>();
   entry->handle =
       LayoutHandle{options_.worker_id, LayoutId{static_cast<std::uint16_t>(next_layout_id_++)}};
   entry->physical = std::move(layout);
-  entry->access = access;
+  entry->access = options.access;
+  entry->group = options.group;
   entry->registrations = std::move(registrations);
   entry->gate = std::make_shared<transfer::Gate>();
   registry_.add_local(entry);
@@ -77,11 +85,11 @@ void TransportManager::Impl::remove_layout(const LocalLayout& layout) {
 }
 
 Result<LayoutHandle> TransportManager::Impl::register_layout(transfer::PhysicalLayoutPtr layout,
-                                                             Access access) {
+                                                             const RegisterOptions& options) {
   KVFERRY_RETURN_IF_ERROR(check_process());
   const MutexLock lock{layouts_mutex_};
-  KVFERRY_ASSIGN_OR_RETURN(const LayoutHandle handle, add_layout(std::move(layout), access));
-  generation_ += access == Access::kNone ? 0 : 1;
+  KVFERRY_ASSIGN_OR_RETURN(const LayoutHandle handle, add_layout(std::move(layout), options));
+  generation_ += options.access == Access::kNone ? 0 : 1;
   return handle;
 }
 
@@ -111,20 +119,21 @@ Result<void> TransportManager::Impl::unregister_layout(LayoutHandle handle, Dura
 
 Result<LayoutHandle> TransportManager::Impl::change_layout(LayoutHandle handle,
                                                            transfer::PhysicalLayoutPtr layout,
-                                                           Access access, Duration timeout) {
+                                                           const RegisterOptions& options,
+                                                           Duration timeout) {
   KVFERRY_RETURN_IF_ERROR(check_process());
   KVFERRY_ASSIGN_OR_RETURN(const LocalLayoutPtr old, close_layout(handle, timeout));
   const MutexLock lock{layouts_mutex_};
   if (registry_.find_local(handle) == nullptr) {
     return not_known(handle);  // Somebody else was quicker.
   }
-  auto added = add_layout(std::move(layout), access);
+  auto added = add_layout(std::move(layout), options);
   if (!added) {
     old->gate->open();
     return added;
   }
   remove_layout(*old);
-  generation_ += access == Access::kNone && old->access == Access::kNone ? 0 : 1;
+  generation_ += options.access == Access::kNone && old->access == Access::kNone ? 0 : 1;
   return added;
 }
 

@@ -37,7 +37,7 @@ Result<ToldLayout> told_layout(LayoutHandle handle, const layout::Description& s
     return Error{packed ? ErrorCode::kIncompatible : ErrorCode::kCorrupt, view.error().message};
   }
   KVFERRY_RETURN_IF_ERROR(view);
-  return ToldLayout{handle, *std::move(view), std::nullopt, std::nullopt};
+  return ToldLayout{handle, *std::move(view), std::nullopt, std::nullopt, {}};
 }
 
 std::array<std::uint64_t, 2> digest_of(std::span<const std::byte> bytes) {
@@ -100,6 +100,7 @@ Result<ToldLayout> read_layout(WorkerId worker_id, const wire::EnvelopeLayout& s
   }
   told.guards = said.guards;
   told.access = said.access;
+  told.group = said.group;
   return told;
 }
 
@@ -198,6 +199,7 @@ wire::EnvelopeLayout describe_in_envelope(const LocalLayout& layout) {
   said.access = layout.access;
   said.tier = tier_of(said.location);
   said.description = known.description();
+  said.group = layout.group;
   said.regions.assign(known.view().regions().begin(), known.view().regions().end());
   if (const auto& guards = known.guards(); guards != nullptr) {
     said.guards = guards->region();

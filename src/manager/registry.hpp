@@ -25,6 +25,7 @@ struct LocalLayout {
   LayoutHandle handle{};
   transfer::PhysicalLayoutPtr physical;
   Access access{Access::kNone};
+  std::string group{};
   std::vector<agent::RegistrationId> registrations;
   transfer::GatePtr gate;
 };
@@ -35,6 +36,7 @@ struct ToldLayout {
   layout::LayoutView view;
   std::optional<Region> guards;    ///< where the sequence numbers of its blocks lie
   std::optional<Access> access{};  ///< of peers; formats A and B do not say
+  std::string group{};             ///< empty: none is told
 
   /// Whether it is the same layout, as whichever format tells it.
   friend bool operator==(const ToldLayout& a, const ToldLayout& b) {

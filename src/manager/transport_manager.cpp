@@ -103,7 +103,19 @@ Result<layout::Compatibility> TransportManager::Impl::compatibility(
   KVFERRY_RETURN_IF_ERROR(check_process());
   KVFERRY_ASSIGN_OR_RETURN(const TransferEnd from, find_end(source));
   KVFERRY_ASSIGN_OR_RETURN(const TransferEnd to, find_end(destination));
-  return compatible(from.view(), to.view());
+  layout::Compatibility verdict = compatible(from.view(), to.view());
+  if (!share_ids(from, to)) {
+    verdict.verdict = layout::Verdict::kImpossible;
+    verdict.reasons.insert(verdict.reasons.begin(),
+                           {"group", from.group(), to.group(), kOtherBlocks});
+  }
+  return verdict;
+}
+
+Result<std::string> TransportManager::Impl::group(LayoutHandle handle) const {
+  KVFERRY_RETURN_IF_ERROR(check_process());
+  KVFERRY_ASSIGN_OR_RETURN(const TransferEnd end, find_end(handle));
+  return end.group();
 }
 
 TransportManager::TransportManager(std::unique_ptr<Impl> impl) noexcept : impl_{std::move(impl)} {}
@@ -126,7 +138,7 @@ WorkerId TransportManager::worker_id() const noexcept { return impl_->options().
 
 Result<LayoutHandle> TransportManager::register_layout(transfer::PhysicalLayoutPtr layout,
                                                        const RegisterOptions& options) {
-  return impl_->register_layout(std::move(layout), options.access);
+  return impl_->register_layout(std::move(layout), options);
 }
 
 Result<void> TransportManager::unregister_layout(LayoutHandle handle, Duration timeout) {
@@ -143,7 +155,7 @@ Result<LayoutHandle> TransportManager::change_layout(LayoutHandle handle,
                                                      transfer::PhysicalLayoutPtr layout,
                                                      Duration timeout,
                                                      const RegisterOptions& options) {
-  return impl_->change_layout(handle, std::move(layout), options.access, timeout);
+  return impl_->change_layout(handle, std::move(layout), options, timeout);
 }
 
 Result<std::vector<std::byte>> TransportManager::export_envelope(
@@ -192,6 +204,10 @@ std::vector<PeerInfo> TransportManager::peers() const {
     all.push_back(std::move(info));
   }
   return all;
+}
+
+Result<std::string> TransportManager::group(LayoutHandle handle) const {
+  return impl_->group(handle);
 }
 
 Result<layout::Compatibility> TransportManager::compatibility(LayoutHandle source,

@@ -120,6 +120,36 @@ TEST_F(StridedLayout, WithoutPaddingIsToldInEveryFormat) {
   expect_pulled(remote->front(), kSeed);
 }
 
+TEST_F(StridedLayout, BlocksOfTwoGroupsAreNotTheSame) {
+  const auto layout = [] {
+    return *PhysicalLayout::packed({.config = kConfig, .order = layout::kNhd})
+                .allocate_system()
+                .build();
+  };
+  for (const char* group : {"full", "window"}) {
+    ASSERT_THAT(owner_.manager->register_layout(layout(), {.group = group}), IsOk());
+  }
+  EXPECT_THAT(owner_.manager->register_layout(layout(), {.group = "a\n"}),
+              FailsWith(ErrorCode::kInvalidArgument, "group: "));
+  const auto remote = reader_.manager->import_metadata(*owner_.manager->export_envelope());
+  ASSERT_THAT(remote, IsOk());
+  EXPECT_EQ(*reader_.manager->group((*remote)[1]), "window");
+  const auto mine =
+      reader_.manager->register_layout(layout(), {.access = Access::kNone, .group = "window"});
+  const auto pull = [&](std::size_t from) {
+    return reader_.manager->execute_transfer((*remote)[from], block_ids({0}), *mine,
+                                             block_ids({1}));
+  };
+  EXPECT_THAT(pull(0), FailsWith(ErrorCode::kIncompatible, "group: \"full\" against \"window\""));
+  const auto verdict = reader_.manager->compatibility((*remote)[0], *mine);
+  ASSERT_THAT(verdict, IsOk());
+  EXPECT_EQ(verdict->verdict, layout::Verdict::kImpossible);
+  EXPECT_EQ(verdict->reasons.front().field, "group");
+  const auto transfer = pull(1);
+  ASSERT_THAT(transfer, IsOk());
+  EXPECT_TRUE(transfer->wait().ok());
+}
+
 TEST_F(StridedLayout, LiesInItsMemory) {
   const auto memory = *memory::allocate_system(kBlocks * 32'768);
   const auto other = *memory::allocate_system(4096);

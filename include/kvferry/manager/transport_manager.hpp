@@ -64,6 +64,9 @@ struct RegisterOptions {
   /// Of peers. Memory that was registered for reading is sealed against writers for good, so it can
   /// never be registered for writing afterwards.
   Access access{Access::kRead};
+  /// Of layouts whose blocks have ids of their own, such as "window" beside "full"; blocks do not
+  /// move between two different ones. Empty: none. Only the envelope tells it.
+  std::string group{};
 };
 
 struct ImportOptions {
@@ -118,7 +121,8 @@ class TransportManager {
   /// Names a layout, and makes its memory reachable for peers as far as `access` goes.
   ///
   /// Errors: kBusy after 65,536 layouts in the life of this manager, because ids are never used
-  ///         again; those of Agent::register_memory(). Nothing is registered then.
+  ///         again; kInvalidArgument for a group of more than 64 bytes or with control characters;
+  ///         those of Agent::register_memory(). Nothing is registered then.
   [[nodiscard]] Result<LayoutHandle> register_layout(transfer::PhysicalLayoutPtr layout,
                                                      const RegisterOptions& options = {});
 
@@ -191,6 +195,11 @@ class TransportManager {
 
   [[nodiscard]] std::vector<LayoutHandle> local_handles() const;
   [[nodiscard]] std::vector<PeerInfo> peers() const;
+
+  /// The group of a layout, local or remote; empty where none is told.
+  ///
+  /// Errors: kStale for a handle that is not known.
+  [[nodiscard]] Result<std::string> group(LayoutHandle handle) const;
 
   /// How two layouts, each local or remote, stand to each other.
   ///
