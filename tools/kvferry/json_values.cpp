@@ -10,15 +10,66 @@
 #include "kvferry/base/try.hpp"
 
 namespace kvferry::tool {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
 namespace {
 
 constexpr std::uint64_t kExactInDouble = 1ULL << 53U;  // what every JSON reader keeps
 constexpr std::size_t kDepthMax = 64;                  // a document needs 8
 
-}  // namespace
+/// Looks at a document before it is built. (A callback of the parser would see the same, but makes
+/// it search each array anew for every object in it.)
+class ShapeCheck {
+ public:
+  [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
 
-using nlohmann::json;
-using nlohmann::ordered_json;
+  bool null() { return true; }
+  bool boolean(bool /*value*/) { return true; }
+  bool number_integer(std::int64_t /*value*/) { return true; }
+  bool number_unsigned(std::uint64_t /*value*/) { return true; }
+  bool number_float(double /*value*/, const std::string& /*text*/) { return true; }
+  bool string(const std::string& /*text*/) { return true; }
+  bool binary(const json::binary_t& /*bytes*/) { return true; }
+  bool start_object(std::size_t /*count*/) { return open(); }
+  bool end_object() { return close(); }
+  bool start_array(std::size_t /*count*/) { return open(); }
+  bool end_array() { return close(); }
+
+  bool key(const std::string& name) {
+    if (open_.back().insert(name).second) {
+      return true;
+    }
+    problem_ = fmt::format("key {} is there twice", json(name).dump());
+    return false;
+  }
+
+  bool parse_error(std::size_t /*position*/, const std::string& /*token*/,
+                   const nlohmann::detail::exception& /*exception*/) {
+    problem_ = "not JSON";
+    return false;
+  }
+
+ private:
+  bool open() {
+    open_.emplace_back();
+    if (open_.size() > kDepthMax) {
+      problem_ = fmt::format("nested deeper than {}", kDepthMax);
+    }
+    return problem_.empty();
+  }
+
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::vector<std::set<std::string>> open_{};  // The keys of each, from the outermost.
+  std::string problem_{};
+};
+
+}  // namespace
 
 ordered_json integer(std::uint64_t value) {
   return value > kExactInDouble ? ordered_json(std::to_string(value)) : ordered_json(value);
@@ -50,31 +101,11 @@ Error wrong(std::string_view path, std::string_view what) {
 }
 
 Result<json> parse(std::string_view text) {
-  std::vector<std::set<std::string>> open;
-  std::string problem;
-  const auto watch = [&open, &problem](int /*depth*/, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) {
-      open.emplace_back();
-      if (open.size() > kDepthMax) {
-        problem = fmt::format("nested deeper than {}", kDepthMax);
-      }
-    } else if (event == json::parse_event_t::object_end ||
-               event == json::parse_event_t::array_end) {
-      open.pop_back();
-    } else if (event == json::parse_event_t::key &&
-               !open.back().insert(parsed.get<std::string>()).second) {
-      problem = fmt::format("key {} is there twice", parsed.dump());
-    }
-    return problem.empty();
-  };
-  json document = json::parse(text, watch, /*allow_exceptions=*/false);
-  if (!problem.empty()) {
-    return wrong("document", problem);
+  ShapeCheck shape;
+  if (!json::sax_parse(text, &shape)) {
+    return wrong("document", shape.problem());
   }
-  if (document.is_discarded()) {
-    return wrong("document", "not JSON");
-  }
-  return document;
+  return json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
 }
 
 Result<void> check_keys(const json& object, std::initializer_list<std::string_view> known,
