@@ -209,6 +209,14 @@ Result<LayoutView> LayoutView::slice(Axis axis, std::uint64_t first, std::uint64
   return LayoutView{std::move(parts)};
 }
 
+LayoutView LayoutView::behind(std::span<const Region> others) const {
+  Parts parts{parts_};
+  parts.regions.assign(others.begin(), others.end());
+  parts.regions.insert(parts.regions.end(), parts_.regions.begin(), parts_.regions.end());
+  parts.first_region += static_cast<std::uint32_t>(others.size());
+  return LayoutView{std::move(parts)};
+}
+
 std::optional<LayoutView> LayoutView::collapsed() const {
   if (is_opaque()) {
     return *this;

@@ -5,37 +5,11 @@
 #include <utility>
 
 #include "kvferry/base/try.hpp"
-#include "kvferry/plan/gather.hpp"
 #include "manager/impl.hpp"
 #include "transfer/group.hpp"
 
 namespace kvferry::manager {
 namespace {
-
-bool overlap(const Region& a, const Region& b) {
-  return a.address < b.address + b.size_bytes && b.address < a.address + a.size_bytes;
-}
-
-/// Whether two layouts of this process have a byte in common.
-Sharing sharing_of(const transfer::PhysicalLayout& a, const transfer::PhysicalLayout& b) {
-  if (&a == &b) {
-    return Sharing::kSameLayout;
-  }
-  std::vector<Region> sorted{a.view().regions().begin(), a.view().regions().end()};
-  std::sort(sorted.begin(), sorted.end(),
-            [](const Region& x, const Region& y) { return x.address < y.address; });
-  for (const Region& region : b.view().regions()) {
-    // The regions of one layout do not overlap, so only the last one that begins before the end
-    // of `region` can reach into it.
-    const auto after = std::partition_point(sorted.begin(), sorted.end(), [&](const Region& x) {
-      return x.address < region.address + region.size_bytes;
-    });
-    if (after != sorted.begin() && overlap(*std::prev(after), region)) {
-      return Sharing::kOverlapping;
-    }
-  }
-  return Sharing::kNone;
-}
 
 Result<void> check_sharing(Sharing sharing, const plan::BlockPairs& blocks) {
   if (sharing == Sharing::kNone) {
@@ -66,38 +40,6 @@ Result<transfer::GatePass> enter(const TransferEnd& end, LayoutHandle handle) {
 }
 
 }  // namespace
-
-Result<std::unique_ptr<const transfer::Executor>> TransportManager::Impl::make_executor(
-    const TransferEnd& source, const TransferEnd& destination) {
-  if (source.is_local() && destination.is_local()) {
-    return transfer::make_host_executor(source.local->physical, destination.local->physical);
-  }
-  const bool pulls = destination.is_local();
-  const FoundRemote& remote = pulls ? source.remote : destination.remote;
-  const transfer::PhysicalLayoutPtr& own =
-      pulls ? destination.local->physical : source.local->physical;
-  return transfer::make_agent_executor({options_.agent, remote.peer->contact->id(),
-                                        pulls ? agent::Operation::kRead : agent::Operation::kWrite,
-                                        remote.layout->side, own->view().regions(), own});
-}
-
-Result<LaneEntry> TransportManager::Impl::make_lane(const TransferEnd& source,
-                                                    const TransferEnd& destination,
-                                                    const LaneKey& key) {
-  auto lane = std::make_shared<transfer::Lane>();
-  if (key.shaped) {
-    KVFERRY_ASSIGN_OR_RETURN(
-        lane->shape,
-        plan::PlanTemplate::create(source.view(), destination.view(), {.layers = key.layers}));
-  }
-  KVFERRY_ASSIGN_OR_RETURN(lane->executor, make_executor(source, destination));
-  LaneEntry entry;
-  if (source.is_local() && destination.is_local()) {
-    entry.sharing = sharing_of(*source.local->physical, *destination.local->physical);
-  }
-  entry.lane = std::move(lane);
-  return entry;
-}
 
 /// What tells whether the source's blocks change while they are copied; null where nothing does.
 Result<std::unique_ptr<transfer::GuardCheck>> TransportManager::Impl::guards_of(
@@ -152,56 +94,6 @@ Result<std::shared_ptr<HeldBlocks>> TransportManager::Impl::hold(
   return std::shared_ptr<HeldBlocks>{std::move(held)};
 }
 
-Result<LaneEntry> TransportManager::Impl::lane_between(const TransferEnd& source,
-                                                       const TransferEnd& destination,
-                                                       const LaneKey& key) {
-  if (std::optional<LaneEntry> known = registry_.find_lane(key)) {
-    return *std::move(known);
-  }
-  KVFERRY_ASSIGN_OR_RETURN(LaneEntry made, make_lane(source, destination, key));
-  registry_.add_lane(key, made);
-  return made;
-}
-
-/// One part for each source, as the sources share the work.
-Result<plan::PlanSummary> TransportManager::Impl::plan_parts(
-    const Ends& ends, const plan::BlockPairs& blocks, const transfer::TransferOptions& options,
-    std::vector<PlannedPart>& parts) {
-  const LayoutHandle to = ends.destination_handle;
-  if (ends.sources.size() == 1 && !options.partial) {
-    KVFERRY_ASSIGN_OR_RETURN(LaneEntry entry,
-                             lane_between(ends.sources.front(), ends.destination,
-                                          {ends.source_handles.front(), to, options.layers}));
-    KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan,
-                             plan::CopyPlan::create(entry.lane->shape, blocks));
-    const plan::PlanSummary summary = plan.summary();
-    parts.push_back({0, std::move(entry), blocks, std::move(plan)});
-    return summary;
-  }
-  std::vector<layout::LayoutView> views;
-  std::ranges::transform(ends.sources, std::back_inserter(views), &TransferEnd::view);
-  plan::TemplateOptions how{.layers = options.layers, .partial = options.partial};
-  KVFERRY_ASSIGN_OR_RETURN(plan::Gather gather,
-                           plan::Gather::create(views, ends.destination.view(), blocks, how));
-  for (const plan::GatherPart& part : gather.parts()) {
-    KVFERRY_ASSIGN_OR_RETURN(LaneEntry entry,
-                             lane_between(ends.sources[part.source], ends.destination,
-                                          {ends.source_handles[part.source], to, {}, false}));
-    parts.push_back({part.source, std::move(entry), part.blocks, part.plan});
-  }
-  if (parts.empty()) {  // A transfer of nothing has an end, too.
-    how.layers = {0, 0};
-    KVFERRY_ASSIGN_OR_RETURN(LaneEntry entry,
-                             lane_between(ends.sources.front(), ends.destination,
-                                          {ends.source_handles.front(), to, {}, false}));
-    KVFERRY_ASSIGN_OR_RETURN(
-        auto shape, plan::PlanTemplate::create(views.front(), ends.destination.view(), how));
-    KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan, plan::CopyPlan::create(std::move(shape), blocks));
-    parts.push_back({0, std::move(entry), blocks, std::move(plan)});
-  }
-  return gather.summary();
-}
-
 Result<transfer::TransferParts> TransportManager::Impl::prepare(
     const Ends& ends, PlannedPart part, const transfer::TransferOptions& options,
     const Moments& moments) {
@@ -221,7 +113,7 @@ Result<transfer::TransferParts> TransportManager::Impl::prepare(
     KVFERRY_ASSIGN_OR_RETURN(held, hold(from, part.blocks.source, options, moments.deadline));
   }
   transfer::TransferParts parts{part.entry.lane,
-                                std::move(part.plan),
+                                std::move(part.plans),
                                 nullptr,
                                 std::move(guards),
                                 {std::move(source_pass), std::move(destination_pass)},
@@ -254,6 +146,12 @@ Result<TransportManager::Impl::Ends> TransportManager::Impl::find_ends(
     if (!share_ids(source, ends.destination)) {
       return Error{ErrorCode::kIncompatible, "group: \"" + source.group() + "\" against \"" +
                                                  ends.destination.group() + "\": " + kOtherBlocks};
+    }
+  }
+  for (const TransferEnd& source : ends.sources) {
+    if (const auto reason = plane_of_one(source, ends.destination)) {
+      return Error{ErrorCode::kIncompatible,
+                   layout::Compatibility{layout::Verdict::kImpossible, {*reason}}.summary()};
     }
   }
   if (ends.destination.is_local()) {

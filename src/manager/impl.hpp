@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -27,6 +29,14 @@ struct TransferEnd {
   [[nodiscard]] const layout::LayoutView& view() const noexcept {
     return is_local() ? local->physical->view() : remote.layout->told.view;
   }
+  [[nodiscard]] std::span<const layout::Plane> planes() const noexcept {
+    return is_local() ? local->physical->planes() : remote.layout->told.planes;
+  }
+  /// Of the data, which has no name, or of a plane; null where there is none of that name.
+  [[nodiscard]] const layout::LayoutView* find_view(std::string_view plane) const noexcept {
+    const auto found = std::ranges::find(planes(), plane, &layout::Plane::name);
+    return plane.empty() ? &view() : found != planes().end() ? &found->view : nullptr;
+  }
   [[nodiscard]] const transfer::GatePtr& gate() const noexcept {
     return is_local() ? local->gate : remote.layout->gate;
   }
@@ -43,6 +53,10 @@ inline constexpr const char* kOtherBlocks =
 [[nodiscard]] inline bool share_ids(const TransferEnd& a, const TransferEnd& b) noexcept {
   return a.group().empty() || b.group().empty() || a.group() == b.group();
 }
+
+/// Why blocks of the two cannot be whole at the other one: a plane that only one of them has.
+[[nodiscard]] std::optional<layout::Reason> plane_of_one(const TransferEnd& source,
+                                                         const TransferEnd& destination);
 
 /// Errors of whoever names a layout that is not there.
 [[nodiscard]] Error not_known(LayoutHandle handle);
@@ -112,8 +126,10 @@ class TransportManager::Impl {
   struct PlannedPart {
     std::size_t source{0};  ///< index in Ends::sources
     LaneEntry entry;
-    plan::BlockPairs blocks;
-    plan::CopyPlan plan;
+    std::vector<plan::CopyPlan> plans;
+    plan::BlockPairs blocks;               ///< which it feeds
+    std::vector<BlockId> source_blocks{};  ///< in which `blocks` may lie, or in the caller's
+    std::vector<BlockId> destination_blocks{};
   };
   struct Moments {
     TimePoint called_at;
@@ -165,10 +181,20 @@ class TransportManager::Impl {
   /// Finds the layouts of a transfer, and whether it may be.
   [[nodiscard]] Result<Ends> find_ends(std::span<const LayoutHandle> sources,
                                        LayoutHandle destination) const;
+  /// One part for each source, as the sources share the work.
   [[nodiscard]] Result<plan::PlanSummary> plan_parts(const Ends& ends,
                                                      const plan::BlockPairs& blocks,
                                                      const transfer::TransferOptions& options,
                                                      std::vector<PlannedPart>& parts);
+  [[nodiscard]] Result<plan::PlanSummary> plan_gather(const Ends& ends,
+                                                      const plan::BlockPairs& blocks,
+                                                      const transfer::TransferOptions& options,
+                                                      std::vector<PlannedPart>& parts);
+  [[nodiscard]] Result<PlannedPart> part_of_source(const Ends& ends, std::size_t source,
+                                                   const plan::BlockPairs& blocks,
+                                                   std::vector<plan::BlockPairs> fed);
+  [[nodiscard]] Result<PlannedPart> part_of_nothing(const Ends& ends,
+                                                    const plan::BlockPairs& blocks);
   /// Makes every check of one part, and enters the gates of its two ends; claims are not taken yet.
   [[nodiscard]] Result<transfer::TransferParts> prepare(const Ends& ends, PlannedPart part,
                                                         const transfer::TransferOptions& options,

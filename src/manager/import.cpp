@@ -174,7 +174,7 @@ Result<void> TransportManager::Impl::check_sender(const PeerIdentity& sender) co
 
 /// Resolves the regions of a layout; the agent refuses what its blob does not cover.
 Result<void> TransportManager::Impl::prepare_sides(agent::PeerId agent_peer, RemoteLayout& layout) {
-  auto side = options_.agent->prepare_remote(agent_peer, layout.told.view.regions());
+  auto side = options_.agent->prepare_remote(agent_peer, layout.told.regions());
   if (!side) {
     return std::move(side).error().with_context(to_string(layout.told.handle));
   }

@@ -12,6 +12,12 @@ namespace {
 
 constexpr std::uint32_t kMaxLayoutIds = 65'536;
 
+/// Whether every envelope can tell `word`.
+Result<void> check_word(const std::string& field, const std::string& word) {
+  const std::string fault = wire::fault_of_text(word, wire::envelope_format::kWordBytesMax);
+  return fault.empty() ? Result<void>{} : Error{ErrorCode::kInvalidArgument, field + ": " + fault};
+}
+
 Error no_agent() { return Error{ErrorCode::kUnavailable, "export: this manager has no agent"}; }
 
 }  // namespace
@@ -56,10 +62,9 @@ Result<LayoutHandle> TransportManager::Impl::add_layout(transfer::PhysicalLayout
   if (layout == nullptr) {
     return Error{ErrorCode::kInvalidArgument, "layout: null"};
   }
-  const std::string fault =
-      wire::fault_of_text(options.group, wire::envelope_format::kWordBytesMax);
-  if (!fault.empty()) {
-    return Error{ErrorCode::kInvalidArgument, "group: " + fault};
+  KVFERRY_RETURN_IF_ERROR(check_word("group", options.group));
+  for (const layout::Plane& plane : layout->planes()) {
+    KVFERRY_RETURN_IF_ERROR(check_word("plane", plane.name));
   }
   if (next_layout_id_ == kMaxLayoutIds) {
     return Error{ErrorCode::kBusy, "all " + std::to_string(kMaxLayoutIds) +
@@ -177,7 +182,9 @@ Result<std::vector<std::byte>> TransportManager::Impl::export_envelope(
   envelope.generation = generation_;
   for (const LocalLayoutPtr& layout : registry_.locals()) {
     if (layout->access != Access::kNone) {
-      envelope.layouts.push_back(describe_in_envelope(*layout));
+      for (wire::EnvelopeLayout& said : describe_in_envelope(*layout)) {
+        envelope.layouts.push_back(std::move(said));
+      }
     }
   }
   KVFERRY_ASSIGN_OR_RETURN(std::vector<std::byte> blob, options_.agent->local_metadata());

@@ -37,7 +37,7 @@ Result<ToldLayout> told_layout(LayoutHandle handle, const layout::Description& s
     return Error{packed ? ErrorCode::kIncompatible : ErrorCode::kCorrupt, view.error().message};
   }
   KVFERRY_RETURN_IF_ERROR(view);
-  return ToldLayout{handle, *std::move(view), std::nullopt, std::nullopt, {}};
+  return ToldLayout{handle, *std::move(view), {}, std::nullopt, std::nullopt, {}};
 }
 
 std::array<std::uint64_t, 2> digest_of(std::span<const std::byte> bytes) {
@@ -104,15 +104,36 @@ Result<ToldLayout> read_layout(WorkerId worker_id, const wire::EnvelopeLayout& s
   return told;
 }
 
+/// A layout and, behind it, its planes.
+Result<ToldLayout> read_with_planes(WorkerId worker_id, std::span<const wire::EnvelopeLayout> said,
+                                    const layout::Assumptions& assume) {
+  KVFERRY_ASSIGN_OR_RETURN(ToldLayout told, read_layout(worker_id, said.front(), assume));
+  std::vector<layout::Plane> planes;
+  for (const wire::EnvelopeLayout& plane : said.subspan(1)) {
+    // What is assumed is said of the data; an envelope says everything of a plane.
+    KVFERRY_ASSIGN_OR_RETURN(ToldLayout one, read_layout(worker_id, plane, {}));
+    planes.push_back({plane.plane, std::move(one.view)});
+  }
+  auto beside = layout::side_by_side(told.view, std::move(planes));
+  if (!beside) {
+    return Error{ErrorCode::kCorrupt, beside.error().message};
+  }
+  told.planes = *std::move(beside);
+  return told;
+}
+
 Result<ToldPeer> read_envelope(const wire::Envelope& envelope, const ReadOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(ToldPeer told, read_sender(view_of(envelope), options.assume));
-  for (const wire::EnvelopeLayout& said : envelope.layouts) {
-    auto layout = read_layout(told.identity.worker_id, said, options.assume);
+  for (auto first = envelope.layouts.begin(); first != envelope.layouts.end();) {
+    const auto next = std::find_if(first + 1, envelope.layouts.end(),
+                                   [](const auto& layout) { return layout.plane.empty(); });
+    auto layout = read_with_planes(told.identity.worker_id, {first, next}, options.assume);
     if (!layout) {
       return std::move(layout).error().with_context(
-          to_string(LayoutHandle{told.identity.worker_id, said.id}));
+          to_string(LayoutHandle{told.identity.worker_id, first->id}));
     }
     told.layouts.push_back(*std::move(layout));
+    first = next;
   }
   const auto mine = std::ranges::find(envelope.agents, options.agent_kind, &wire::AgentBlob::kind);
   if (mine == envelope.agents.end()) {
@@ -128,6 +149,23 @@ Result<ToldPeer> read_envelope(const wire::Envelope& envelope, const ReadOptions
     told.lease = ToldLease{envelope.issued, envelope.issued + envelope.lease};
   }
   return told;
+}
+
+/// `known`, which is the data of `layout` or one of its planes.
+wire::EnvelopeLayout describe_alone(const LocalLayout& layout,
+                                    const transfer::PhysicalLayout& known) {
+  wire::EnvelopeLayout said;
+  said.id = layout.handle.layout_id();
+  said.location = known.storage_kind();
+  said.access = layout.access;
+  said.tier = tier_of(said.location);
+  said.description = known.description();
+  said.group = layout.group;
+  said.regions.assign(known.view().regions().begin(), known.view().regions().end());
+  if (const auto& guards = known.guards(); guards != nullptr) {
+    said.guards = guards->region();
+  }
+  return said;
 }
 
 }  // namespace
@@ -167,6 +205,9 @@ Result<wire::LocalLayoutDescriptor> describe(const LocalLayout& layout,
   if (packed == nullptr) {
     return cannot("strides");
   }
+  if (!known.planes().empty()) {
+    return cannot("planes");
+  }
   wire::LayoutDescriptor said;
   said.layout_config = packed->config;
   said.location = known.storage_kind();
@@ -191,20 +232,14 @@ Result<wire::LocalLayoutDescriptor> describe(const LocalLayout& layout,
   return wire::LocalLayoutDescriptor{layout.handle, std::move(said), tier};
 }
 
-wire::EnvelopeLayout describe_in_envelope(const LocalLayout& layout) {
+std::vector<wire::EnvelopeLayout> describe_in_envelope(const LocalLayout& layout) {
   const transfer::PhysicalLayout& known = *layout.physical;
-  wire::EnvelopeLayout said;
-  said.id = layout.handle.layout_id();
-  said.location = known.storage_kind();
-  said.access = layout.access;
-  said.tier = tier_of(said.location);
-  said.description = known.description();
-  said.group = layout.group;
-  said.regions.assign(known.view().regions().begin(), known.view().regions().end());
-  if (const auto& guards = known.guards(); guards != nullptr) {
-    said.guards = guards->region();
+  std::vector<wire::EnvelopeLayout> all{describe_alone(layout, known)};
+  for (const transfer::NamedLayout& plane : known.plane_layouts()) {
+    all.push_back(describe_alone(layout, *plane.layout));
+    all.back().plane = plane.name;
   }
-  return said;
+  return all;
 }
 
 }  // namespace kvferry::manager

@@ -50,7 +50,7 @@ struct ReadOptions {
                                                            const std::string& agent_name,
                                                            wire::MessageFormat format);
 
-/// What an envelope says of one's own layout.
-[[nodiscard]] wire::EnvelopeLayout describe_in_envelope(const LocalLayout& layout);
+/// What an envelope says of one's own layout and, behind it, of its planes.
+[[nodiscard]] std::vector<wire::EnvelopeLayout> describe_in_envelope(const LocalLayout& layout);
 
 }  // namespace kvferry::manager

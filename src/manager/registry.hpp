@@ -34,13 +34,19 @@ struct LocalLayout {
 struct ToldLayout {
   LayoutHandle handle{};  ///< as the owner names it
   layout::LayoutView view;
-  std::optional<Region> guards;    ///< where the sequence numbers of its blocks lie
-  std::optional<Access> access{};  ///< of peers; formats A and B do not say
-  std::string group{};             ///< empty: none is told
+  std::vector<layout::Plane> planes{};  ///< over regions()
+  std::optional<Region> guards;         ///< where the sequence numbers of its blocks lie
+  std::optional<Access> access{};       ///< of peers; formats A and B do not say
+  std::string group{};                  ///< empty: none is told
+
+  /// Of the data, then of each plane.
+  [[nodiscard]] std::span<const Region> regions() const noexcept {
+    return layout::all_regions(view, planes);
+  }
 
   /// Whether it is the same layout, as whichever format tells it.
   friend bool operator==(const ToldLayout& a, const ToldLayout& b) {
-    return a.handle == b.handle && a.view == b.view && a.guards == b.guards;
+    return a.handle == b.handle && a.view == b.view && a.planes == b.planes && a.guards == b.guards;
   }
 };
 

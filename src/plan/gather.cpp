@@ -248,17 +248,10 @@ Result<Gather> Gather::create(std::span<const LayoutView> sources, const LayoutV
 
 PlanSummary Gather::summary() const {
   PlanSummary sum;
-  sum.coverage = coverage_;
   for (const GatherPart& part : parts_) {
-    const PlanSummary one = part.plan.summary();
-    sum.bytes_useful += one.bytes_useful;
-    sum.bytes_moved += one.bytes_moved;
-    sum.runs_before += one.runs_before;
-    sum.runs += one.runs;
-    sum.smallest_run =
-        sum.smallest_run == 0 ? one.smallest_run : std::min(sum.smallest_run, one.smallest_run);
-    sum.largest_run = std::max(sum.largest_run, one.largest_run);
+    sum.add(part.plan.summary());
   }
+  sum.coverage = coverage_;
   sum.block_pairs = sum.bytes_moved == 0 ? 0 : destination_blocks_;
   return sum;
 }

@@ -143,6 +143,19 @@ detail::Series CopyPlan::stretch_from(const detail::SeriesStart& start) const no
           {after, (which + 1) % shape_->classes_.size()}};
 }
 
+void PlanSummary::add(const PlanSummary& other) noexcept {
+  block_pairs = std::max(block_pairs, other.block_pairs);
+  bytes_useful += other.bytes_useful;
+  bytes_moved += other.bytes_moved;
+  runs_before += other.runs_before;
+  runs += other.runs;
+  if (smallest_run == 0 || (other.smallest_run != 0 && other.smallest_run < smallest_run)) {
+    smallest_run = other.smallest_run;
+  }
+  largest_run = std::max(largest_run, other.largest_run);
+  coverage = std::min(coverage, other.coverage);
+}
+
 PlanSummary CopyPlan::summary() const {
   PlanSummary summary;
   summary.block_pairs = destination_blocks_.size();

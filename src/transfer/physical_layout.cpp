@@ -2,6 +2,7 @@
 #include "kvferry/transfer/physical_layout.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -71,6 +72,33 @@ Result<void> check_backed(std::span<const Region> regions,
   return {};
 }
 
+void add_bases(std::span<const Region> regions, std::vector<std::byte*>& bases) {
+  bases.reserve(regions.size());
+  for (const Region& region : regions) {
+    bases.push_back(reinterpret_cast<std::byte*>(region.address));  // NOLINT(*-int-to-ptr)
+  }
+}
+
+Result<void> check_plane(const PhysicalLayout& data, const NamedLayout& plane) {
+  const auto wrong = [&plane](const std::string& what) {
+    return Error{ErrorCode::kInvalidArgument, "plane \"" + plane.name + "\": " + what};
+  };
+  if (plane.layout == nullptr) {
+    return wrong("null");
+  }
+  if (plane.layout->guards() != nullptr) {
+    return wrong("it has guards, and blocks are guarded by those of the data");
+  }
+  if (!plane.layout->planes().empty()) {
+    return wrong("it has planes itself");
+  }
+  if (plane.layout->storage_kind() != data.storage_kind()) {
+    return wrong("storage " + to_string(plane.layout->storage_kind()) + ", the data has " +
+                 to_string(data.storage_kind()));
+  }
+  return {};
+}
+
 }  // namespace
 
 PhysicalLayout::PhysicalLayout(layout::Description description, LayoutView view,
@@ -81,9 +109,25 @@ PhysicalLayout::PhysicalLayout(layout::Description description, LayoutView view,
       guards_{std::move(guards)},
       claims_{std::make_shared<ClaimTable>(view_.axis(layout::Axis::kBlock).extent)} {
   bases_.reserve(view_.regions().size());
-  for (const Region& region : view_.regions()) {
-    bases_.push_back(reinterpret_cast<std::byte*>(region.address));  // NOLINT(*-int-to-ptr)
+  add_bases(view_.regions(), bases_);
+}
+
+PhysicalLayout::PhysicalLayout(const PhysicalLayout& data, std::vector<NamedLayout> plane_layouts,
+                               std::vector<layout::Plane> planes)
+    : description_{data.description_},
+      view_{data.view_},
+      planes_{std::move(planes)},
+      plane_layouts_{std::move(plane_layouts)},
+      memories_{data.memories_},
+      guards_{data.guards_},
+      claims_{data.claims_} {
+  for (const NamedLayout& plane : plane_layouts_) {
+    std::ranges::copy_if(plane.layout->memories(), std::back_inserter(memories_),
+                         [this](const memory::MemoryPtr& memory) {
+                           return std::ranges::find(memories_, memory) == memories_.end();
+                         });
   }
+  add_bases(regions(), bases_);
 }
 
 PhysicalLayoutBuilder PhysicalLayout::fully_contiguous(const layout::LayoutConfig& config) {
@@ -106,6 +150,22 @@ Result<PhysicalLayoutPtr> PhysicalLayout::over(const LayoutView& view,
   // make_shared cannot reach the private constructor.
   return PhysicalLayoutPtr{
       new PhysicalLayout{layout::describe(view), view, std::move(memories), nullptr}};
+}
+
+Result<PhysicalLayoutPtr> PhysicalLayout::with_planes(const PhysicalLayoutPtr& data,
+                                                      std::vector<NamedLayout> planes) {
+  if (data == nullptr || !data->planes().empty()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 data == nullptr ? "data: null" : "data: it has planes already"};
+  }
+  std::vector<layout::Plane> views;
+  for (const NamedLayout& plane : planes) {
+    KVFERRY_RETURN_IF_ERROR(check_plane(*data, plane));
+    views.push_back({plane.name, plane.layout->view()});
+  }
+  KVFERRY_ASSIGN_OR_RETURN(views, layout::side_by_side(data->view(), std::move(views)));
+  // make_shared cannot reach the private constructor.
+  return PhysicalLayoutPtr{new PhysicalLayout{*data, std::move(planes), std::move(views)}};
 }
 
 PhysicalLayoutBuilder& PhysicalLayoutBuilder::allocate_system() {

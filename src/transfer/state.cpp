@@ -26,8 +26,12 @@ constexpr int kSpins = 100;
 TransferState::TransferState(TransferParts parts)
     : parts_{std::move(parts)},
       stage_{parts_.source_guards != nullptr ? Stage::kGuardsBefore : Stage::kData},
-      cursor_{parts_.plan},
-      started_at_{parts_.clock->now()} {}
+      cursor_{parts_.plans.front()},
+      started_at_{parts_.clock->now()} {
+  for (const plan::CopyPlan& plan : parts_.plans) {
+    total_bytes_ += plan.total_bytes();
+  }
+}
 
 TransferState::Step TransferState::step() {
   const MutexLock lock{stepping_};
@@ -70,12 +74,24 @@ TransferState::Step TransferState::post_data() {
   // Runs of up to half the limit until half of it is reached: no piece is cut just to fill a step.
   const std::uint64_t half = std::max<std::uint64_t>(limit / 2, 1);
   std::array<Run, kStepRuns> runs;
-  const std::size_t count = cursor_.next(std::span{runs}, half);
+  std::size_t count = cursor_.next(std::span{runs}, half);
+  while (count == 0 && next_plan()) {
+    count = cursor_.next(std::span{runs}, half);
+  }
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) {
     bytes += runs[i].total_bytes();
   }
   return count == 0 ? end_data() : post(std::span{runs}.first(count), bytes);
+}
+
+bool TransferState::next_plan() {
+  if (plan_ + 1 == parts_.plans.size()) {
+    return false;
+  }
+  blocks_before_plan_ += parts_.plans[plan_].destination_blocks().size();
+  cursor_ = plan::RunCursor{parts_.plans[++plan_]};
+  return true;
 }
 
 TransferState::Step TransferState::post_guards() {
@@ -153,7 +169,7 @@ TransferState::Step TransferState::note_moved(std::uint64_t bytes) {
     return Step::kMore;
   }
   if (parts_.source_guards == nullptr) {
-    good_blocks_ = cursor_.completed_blocks();
+    good_blocks_ = blocks_before_plan_ + cursor_.completed_blocks();
   }
   return bytes_moved_ == total_bytes() ? end_data() : Step::kMore;
 }
@@ -213,9 +229,16 @@ std::vector<BlockId> TransferState::bad_blocks() const {
   if (only_changed_bad_.load(std::memory_order_acquire)) {
     return parts_.source_guards->changed();
   }
-  const auto rest = parts_.plan.destination_blocks().subspan(good_blocks_);
-  std::vector<BlockId> bad{rest.begin(), rest.end()};
+  std::vector<BlockId> bad;
+  std::size_t good = good_blocks_;
+  for (const plan::CopyPlan& plan : parts_.plans) {
+    const std::span<const BlockId> blocks = plan.destination_blocks();
+    const auto rest = blocks.subspan(std::min(good, blocks.size()));
+    bad.insert(bad.end(), rest.begin(), rest.end());
+    good -= blocks.size() - rest.size();
+  }
   std::sort(bad.begin(), bad.end());
+  bad.erase(std::unique(bad.begin(), bad.end()), bad.end());
   return bad;
 }
 
@@ -228,7 +251,6 @@ void TransferState::publish(std::optional<Error> error, bool quiet) {
     report_.bad_blocks = bad_blocks();
   }
   report_.error = std::move(error);
-  report_.plan = parts_.plan.summary();
   report_.bytes_moved = bytes_moved_;
   report_.route = parts_.lane->executor->route();
   report_.plan_time = started_at_ - parts_.called_at;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/mutex.hpp"
 #include "kvferry/transfer/transfer.hpp"
@@ -20,14 +21,17 @@ namespace kvferry::transfer {
 /// How blocks of one layout get to another, for one range of layers: made once, used by many
 /// transfers.
 struct Lane {
-  std::shared_ptr<const plan::PlanTemplate> shape;  ///< null where several sources share the work
+  /// Of the data and of each plane; none where several sources share the work.
+  std::vector<std::shared_ptr<const plan::PlanTemplate>> shapes;
   std::unique_ptr<const Executor> executor;
 };
 
 /// What a transfer is made of when every check has passed.
 struct TransferParts {
   std::shared_ptr<const Lane> lane;  // shared: with the manager's cache, which may drop it
-  plan::CopyPlan plan;
+  /// At least one, carried out one after the other. Blocks of an earlier one are as bad as all of a
+  /// later one until that is through, so the largest comes last.
+  std::vector<plan::CopyPlan> plans;
   /// Of the destination blocks; given up when nothing of this transfer can touch them any more.
   std::shared_ptr<const Claims> claims;       // shared: with transfers that feed the same blocks
   std::unique_ptr<GuardCheck> source_guards;  ///< may be null
@@ -69,7 +73,8 @@ class TransferState {
   [[nodiscard]] std::optional<TransferReport> poll() const;
   [[nodiscard]] bool quiet() const noexcept { return quiet_.load(std::memory_order_acquire); }
   [[nodiscard]] const Clock& clock() const noexcept { return *parts_.clock; }
-  [[nodiscard]] std::uint64_t total_bytes() const noexcept { return parts_.plan.total_bytes(); }
+  /// Of all plans.
+  [[nodiscard]] std::uint64_t total_bytes() const noexcept { return total_bytes_; }
 
  private:
   /// What is asked for: the source's guards only where there are any.
@@ -78,6 +83,8 @@ class TransferState {
   Step step_locked() KVFERRY_REQUIRES(stepping_);
   Step post_next() KVFERRY_REQUIRES(stepping_);
   Step post_data() KVFERRY_REQUIRES(stepping_);
+  /// Goes on to the next plan; says whether there was one.
+  bool next_plan() KVFERRY_REQUIRES(stepping_);
   Step post_guards() KVFERRY_REQUIRES(stepping_);
   Step end_guards() KVFERRY_REQUIRES(stepping_);
   Step end_data() KVFERRY_REQUIRES(stepping_);
@@ -97,15 +104,19 @@ class TransferState {
   void end_overdue();
 
   TransferParts parts_;
+  std::uint64_t total_bytes_{0};
   std::atomic<bool> cancel_requested_{false};
   std::atomic<bool> done_{false};   ///< report_ is there and does not change any more
   std::atomic<bool> quiet_{false};  ///< nothing can touch the destination any more
   std::atomic<std::uint64_t> bytes_moved_{0};
-  std::atomic<std::size_t> good_blocks_{0};    ///< of the plan's destination blocks, from the first
+  /// How many of the plans' destination blocks, listed one plan after the other, have arrived.
+  std::atomic<std::size_t> good_blocks_{0};
   std::atomic<bool> only_changed_bad_{false};  ///< every byte arrived, but guards changed
 
   Mutex stepping_;  ///< held by the one who carries the transfer on
   Stage stage_ KVFERRY_GUARDED_BY(stepping_){Stage::kData};
+  std::size_t plan_ KVFERRY_GUARDED_BY(stepping_){0};                ///< the one in hand
+  std::size_t blocks_before_plan_ KVFERRY_GUARDED_BY(stepping_){0};  ///< of the plans before it
   plan::RunCursor cursor_ KVFERRY_GUARDED_BY(stepping_);
   std::optional<agent::RequestId> request_ KVFERRY_GUARDED_BY(stepping_);
   std::uint64_t request_bytes_ KVFERRY_GUARDED_BY(stepping_){0};

@@ -238,6 +238,8 @@ Result<void> check_carriable(const Envelope& envelope, const WireLimits& limits)
     }
     KVFERRY_RETURN_IF_ERROR(check_text({BodyMessage::kLayout, i, v1::Layout::kGroupFieldNumber},
                                        layout.group, format::kWordBytesMax));
+    KVFERRY_RETURN_IF_ERROR(check_text({BodyMessage::kLayout, i, v1::Layout::kPlaneFieldNumber},
+                                       layout.plane, format::kWordBytesMax));
     if (const auto* const strided = std::get_if<layout::LayoutView::Parts>(&layout.description)) {
       KVFERRY_RETURN_IF_ERROR(check_text({BodyMessage::kLayout, i, v1::Layout::kPackingFieldNumber},
                                          strided->packing, format::kWordBytesMax));
@@ -357,6 +359,7 @@ MessageView view_of(const Envelope& envelope) {
       layout.strided = true;
     }
     layout.location = from.location;
+    layout.is_plane = !from.plane.empty();
     layout.agent_name = view.nixl_agent_name;
     layout.device_id = from.location.id;
     layout.regions_index = static_cast<std::size_t>(regions - view.arrays.regions());

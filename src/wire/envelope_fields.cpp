@@ -87,6 +87,7 @@ constexpr std::array kLayoutFields{
     Known{29, "offset_bytes", Kind::kU64},
     Known{30, "packing", Kind::kText},
     Known{31, "group", Kind::kText},
+    Known{32, "plane", Kind::kText},
 };
 
 std::span<const Known> fields_of(BodyMessage message) noexcept {

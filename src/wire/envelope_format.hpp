@@ -46,7 +46,8 @@ inline constexpr std::size_t kWordBytesMax = 64;
 inline constexpr std::string_view kOrders{"orders"};
 inline constexpr std::string_view kParts{"parts"};
 inline constexpr std::string_view kStrides{"strides"};
-inline constexpr std::array<std::string_view, 3> kFeatures{kOrders, kParts, kStrides};
+inline constexpr std::string_view kPlanes{"planes"};
+inline constexpr std::array<std::string_view, 4> kFeatures{kOrders, kParts, kStrides, kPlanes};
 
 /// Of a custom order: one byte for each axis.
 inline constexpr std::size_t kAxesBytes = 4;

@@ -7,11 +7,14 @@
 #include <array>
 #include <limits>
 #include <string>
+#include <tuple>
 
 #include "kvferry/base/checked.hpp"
 #include "kvferry/base/try.hpp"
+#include "kvferry/layout/planes.hpp"
 #include "kvferry/v1/worker_metadata.pb.h"
 #include "wire/envelope_format.hpp"
+#include "wire/text.hpp"
 
 namespace kvferry::wire {
 namespace {
@@ -182,6 +185,73 @@ class Rules {
   const Message& layout_;
 };
 
+/// The rules of the layout at `index`, which is a plane: those of its data hold for it, too.
+class PlaneRules {
+ public:
+  PlaneRules(const EnvelopeContext& context, const v1::WorkerMetadata& worker, int index)
+      : context_{context}, index_{index}, plane_{worker.layouts(index)}, worker_{worker} {}
+
+  Result<void> check() const {
+    int data = index_ - 1;
+    const int lowest = index_ - 1 - static_cast<int>(layout::kMaxPlanes);
+    for (; data >= 0 && data > lowest && !worker_.layouts(data).plane().empty(); --data) {
+      if (worker_.layouts(data).plane() == plane_.plane()) {
+        return wrong(Message::kPlaneFieldNumber,
+                     fmt::format("{} is that of layouts[{}] too", printable(plane_.plane()), data));
+      }
+    }
+    if (data >= 0 && data == lowest) {
+      return wrong(Message::kPlaneFieldNumber,
+                   fmt::format("is one of more than {} of one layout", layout::kMaxPlanes));
+    }
+    if (data < 0 || worker_.layouts(data).id() != plane_.id()) {
+      return wrong(Message::kIdFieldNumber,
+                   fmt::format("{} is not that of the layout in front of it", plane_.id()));
+    }
+    return check_alike(worker_.layouts(data));
+  }
+
+ private:
+  [[nodiscard]] Error wrong(int number, std::string_view what) const {
+    return context_.wrong({BodyMessage::kLayout, static_cast<std::size_t>(index_),
+                           static_cast<std::uint32_t>(number)},
+                          what);
+  }
+
+  [[nodiscard]] Result<void> check_alike(const Message& data) const {
+    for (const auto& [number, own, of_data] :
+         {std::tuple{Message::kStorageFieldNumber, std::uint64_t(plane_.storage()),
+                     std::uint64_t(data.storage())},
+          std::tuple{Message::kStorageIdFieldNumber, plane_.storage_id(), data.storage_id()},
+          std::tuple{Message::kAccessFieldNumber, std::uint64_t(plane_.access()),
+                     std::uint64_t(data.access())},
+          std::tuple{Message::kTierFieldNumber, std::uint64_t(plane_.tier()),
+                     std::uint64_t(data.tier())},
+          std::tuple{Message::kNumBlocksFieldNumber, plane_.num_blocks(), data.num_blocks()},
+          std::tuple{Message::kNumLayersFieldNumber, plane_.num_layers(), data.num_layers()},
+          std::tuple{Message::kPageSizeFieldNumber, plane_.page_size(), data.page_size()},
+          std::tuple{Message::kFirstLayerFieldNumber, plane_.first_layer(), data.first_layer()},
+          std::tuple{Message::kModelLayersFieldNumber, plane_.model_layers(),
+                     data.model_layers()}}) {
+      if (own != of_data) {
+        return wrong(number,
+                     fmt::format("{}, and {} of the layout whose plane it is", own, of_data));
+      }
+    }
+    if (plane_.has_guards_address()) {
+      return wrong(Message::kGuardsAddressFieldNumber, "a plane has none of its own");
+    }
+    return plane_.group() == data.group()
+               ? Result<void>{}
+               : wrong(Message::kGroupFieldNumber, "is not that of the layout whose plane it is");
+  }
+
+  const EnvelopeContext& context_;
+  int index_;
+  const Message& plane_;
+  const v1::WorkerMetadata& worker_;
+};
+
 // ---- From values to the message.
 
 void put_config(const layout::LayoutConfig& from, Message& to) {
@@ -300,6 +370,10 @@ Result<void> check_layouts(const EnvelopeContext& context, const v1::WorkerMetad
     const Message& layout = worker.layouts(i);
     const auto index = static_cast<std::size_t>(i);
     KVFERRY_RETURN_IF_ERROR(Rules(context, index, layout).check());
+    if (!layout.plane().empty()) {
+      KVFERRY_RETURN_IF_ERROR(PlaneRules(context, worker, i).check());
+      continue;
+    }
     if (seen[layout.id()]) {
       return context.wrong({BodyMessage::kLayout, index, Message::kIdFieldNumber},
                            fmt::format("{} is that of another layout too", layout.id()));
@@ -315,8 +389,10 @@ std::vector<std::string_view> features_of(const v1::WorkerMetadata& worker) {
     used[0] = used[0] || layout.order() > v1::ORDER_HND;
     used[1] = used[1] || layout.model_layers() != 0 || layout.model_heads() != 0;
     used[2] = used[2] || layout.arrangement() == v1::ARRANGEMENT_STRIDED;
+    used[3] = used[3] || !layout.plane().empty();
   }
-  static_assert(format::kFeatures == std::array{format::kOrders, format::kParts, format::kStrides});
+  static_assert(format::kFeatures ==
+                std::array{format::kOrders, format::kParts, format::kStrides, format::kPlanes});
   std::vector<std::string_view> features;
   for (std::size_t i = 0; i < used.size(); ++i) {
     if (used[i]) {
@@ -344,6 +420,7 @@ void put_layout(const EnvelopeLayout& from, Message& to) {
     to.set_guards_bytes(from.guards->size_bytes);
   }
   to.set_group(from.group);
+  to.set_plane(from.plane);
 }
 
 EnvelopeLayout layout_of(const Message& from) {
@@ -367,6 +444,7 @@ EnvelopeLayout layout_of(const Message& from) {
     to.guards = Region{from.guards_address(), from.guards_bytes()};
   }
   to.group = from.group();
+  to.plane = from.plane();
   return to;
 }
 

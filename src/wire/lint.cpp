@@ -300,7 +300,7 @@ class Linter {
 
   void duplicate_handles() {
     const auto from = [](const LocalLayoutView& one, const LocalLayoutView& next) {
-      return one.handle >= next.handle;
+      return one.handle >= next.handle && !next.is_plane;
     };
     if (std::ranges::adjacent_find(view_.layouts(), from) == view_.layouts().end()) {
       return;
@@ -312,7 +312,8 @@ class Linter {
     const auto handle_of = [this](std::size_t i) { return view_.layouts()[i].handle; };
     std::ranges::stable_sort(order_, {}, handle_of);
     for (std::size_t k = 1; k < order_.size(); ++k) {
-      if (handle_of(order_[k - 1]) == handle_of(order_[k])) {
+      if (handle_of(order_[k - 1]) == handle_of(order_[k]) &&
+          !view_.layouts()[order_[k]].is_plane) {
         index_ = order_[k];
         refuse(LintRule::kDuplicateHandle, {Field::kHandle}, [this, k, &handle_of] {
           return fmt::format("{} is also that of layouts[{}]",

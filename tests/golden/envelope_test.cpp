@@ -126,6 +126,9 @@ Json layout(const EnvelopeLayout& layout) {
   if (!layout.group.empty()) {
     value["group"] = layout.group;
   }
+  if (!layout.plane.empty()) {
+    value["plane"] = layout.plane;
+  }
   for (const Region& one : layout.regions) {
     value["regions"].push_back(region(one));
   }
@@ -253,7 +256,7 @@ TEST_P(GoldenEnvelope, IsNoMessageOfFormatAOrB) {
 
 INSTANTIATE_TEST_SUITE_P(Files, GoldenEnvelope,
                          testing::Values("minimal", "seed_like", "several", "signed", "orders",
-                                         "strided", "newer_fields", "newer_fields_signed",
+                                         "strided", "planes", "newer_fields", "newer_fields_signed",
                                          "newer_header", "required_features"),
                          [](const auto& test) { return test.param; });
 
@@ -288,7 +291,7 @@ TEST(GoldenEnvelopeFiles, AreAllTested) {
   for (const auto& entry : std::filesystem::directory_iterator{folder()}) {
     files += entry.path().extension() == ".kvfy" ? 1 : 0;
   }
-  EXPECT_EQ(files, 10U);
+  EXPECT_EQ(files, 11U);
 }
 
 TEST(GoldenEnvelopeFiles, ManyMessagesOfFormatAAreNoEnvelopes) {

@@ -27,7 +27,7 @@ RemoteLayoutPtr remote(LayoutHandle handle) {
       {.num_blocks = 1, .num_layers = 1, .outer_dim = 1, .page_size = 1, .inner_dim = 1},
       layout::Arrangement::kFullyContiguous, {{4096, 2}}));
   return std::make_shared<const RemoteLayout>(
-      RemoteLayout{handle, {handle, view, std::nullopt}, nullptr, nullptr, nullptr});
+      RemoteLayout{handle, {handle, view, {}, std::nullopt}, nullptr, nullptr, nullptr});
 }
 
 PeerPtr peer(std::uint64_t worker, std::vector<RemoteLayoutPtr> layouts = {}) {

@@ -17,7 +17,8 @@ namespace kvferry::testing {
 class Rig {
  public:
   explicit Rig(const layout::LayoutConfig& config,
-               std::shared_ptr<const Clock> clock = std::make_shared<SteadyClock>())
+               std::shared_ptr<const Clock> clock = std::make_shared<SteadyClock>(),
+               const std::vector<plan::LayerRange>& plans = {plan::LayerRange{}})
       : source{config, layout::Arrangement::kFullyContiguous, 1},
         destination{config, layout::Arrangement::kLayerSeparateBlockFirst, 2},
         backend{std::make_shared<FakeBackend>(source.physical(), destination.physical())},
@@ -27,7 +28,10 @@ class Rig {
         clock_{std::move(clock)} {
     source.fill(7);
     auto lane = std::make_shared<transfer::Lane>();
-    lane->shape = *plan::PlanTemplate::create(source.view(), destination.view());
+    for (const plan::LayerRange& layers : plans) {
+      lane->shapes.push_back(
+          *plan::PlanTemplate::create(source.view(), destination.view(), {.layers = layers}));
+    }
     lane->executor = std::make_unique<const FakeExecutor>(backend);
     lane_ = std::move(lane);
   }
@@ -36,7 +40,11 @@ class Rig {
   Result<std::shared_ptr<transfer::TransferState>> start(const std::vector<BlockId>& from,
                                                          const std::vector<BlockId>& to,
                                                          Duration timeout) const {
-    KVFERRY_ASSIGN_OR_RETURN(auto plan, plan::CopyPlan::create(lane_->shape, {from, to}));
+    std::vector<plan::CopyPlan> plans;
+    for (const auto& shape : lane_->shapes) {
+      KVFERRY_ASSIGN_OR_RETURN(auto plan, plan::CopyPlan::create(shape, {from, to}));
+      plans.push_back(std::move(plan));
+    }
     std::unique_ptr<transfer::GuardCheck> check;
     if (source_guards != nullptr) {
       KVFERRY_ASSIGN_OR_RETURN(check, transfer::GuardCheck::create({from, 1, to, 1}, expected));
@@ -47,7 +55,7 @@ class Rig {
                              transfer::Claims::take(claims, destination_guards, to));
     return std::make_shared<transfer::TransferState>(transfer::TransferParts{
         lane_,
-        std::move(plan),
+        std::move(plans),
         std::make_shared<const transfer::Claims>(std::move(taken)),
         std::move(check),
         {transfer::GatePass{source_gate}, transfer::GatePass{destination_gate}},

@@ -88,7 +88,7 @@ TEST_F(TransferStateTest, MovesEveryByteAndNothingElse) {
   EXPECT_TRUE(report->quiet);
   EXPECT_TRUE(report->bad_blocks.empty());
   EXPECT_EQ(report->bytes_moved, kBlocks * kBlockBytes);
-  EXPECT_EQ(report->plan.bytes_moved, kBlocks * kBlockBytes);
+  EXPECT_EQ(state->total_bytes(), kBlocks * kBlockBytes);
   EXPECT_EQ(report->route, "fake");
   EXPECT_TRUE(rig_.destination.holds(after));
   EXPECT_TRUE(rig_.all_given_back());
@@ -113,6 +113,32 @@ TEST_F(TransferStateTest, KeepsToTheLargestRequestOfTheBackend) {
     EXPECT_TRUE(state->poll()->ok()) << largest;
     EXPECT_THAT(rig.backend->posts(), Each(Le(largest)));
     EXPECT_TRUE(rig.destination.holds(after)) << largest;
+  }
+}
+
+TEST_F(TransferStateTest, BlocksAreGoodWhenTheyAreWholeInEveryPlan) {
+  for (std::size_t fails = 0; fails < 5; ++fails) {
+    Rig rig{standard_config(2 * kBlocks), clock_, {{1, 2}, {2, 2}, {0, 1}}};
+    rig.backend->script = [=](std::size_t number) {
+      return number == fails ? Does::kFail : Does::kCopy;
+    };
+    const auto state = *rig.start(from_, to_, 10s);
+    EXPECT_EQ(state->total_bytes(), kBlocks * kBlockBytes);
+    run_to_end(*state);
+    const auto report = state->poll();
+    ASSERT_TRUE(report.has_value());
+    EXPECT_EQ(report->ok(), fails == 4) << "each of two plans with bytes takes two posts";
+    EXPECT_EQ(report->bytes_moved < kBlocks * kBlockBytes, fails < 4);
+    std::vector<BlockId> wrong;
+    for (std::size_t i = 0; i < to_.size(); ++i) {
+      if (!rig.destination.holds_block(to_[i], rig.source, from_[i])) {
+        wrong.push_back(to_[i]);
+      }
+    }
+    EXPECT_EQ(report->bad_blocks, wrong) << fails;
+    EXPECT_EQ(wrong.empty(), fails == 4);
+    EXPECT_EQ(wrong.size() < kBlocks, fails > 2) << "the last plan makes blocks whole";
+    EXPECT_TRUE(rig.all_given_back());
   }
 }
 

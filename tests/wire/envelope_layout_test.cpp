@@ -87,6 +87,57 @@ TEST(EnvelopeLayout, FeaturesAreSaid) {
   EXPECT_TRUE(decode_envelope(framed(body("strides", strided(2, kSteps)))));
 }
 
+/// A body with layouts that have ids and planes, in order, and the same axes.
+Result<Envelope> read_planes(const std::vector<std::string>& layouts, bool said = true) {
+  std::string body = said ? bytes_field(8, "planes") : "";
+  for (const std::string& layout : layouts) {
+    body += bytes_field(10, layout_with(layout));
+  }
+  return decode_envelope(framed(body_with(body)));
+}
+
+std::string plane(std::uint64_t id, std::string_view name, std::string_view more = "") {
+  return number_field(1, id) + std::string{more} + bytes_field(32, name);
+}
+
+TEST(EnvelopeLayout, PlanesFollowTheirLayoutAndAgreeWithIt) {
+  const std::string data = number_field(1, 3) + number_field(11, 4) + bytes_field(31, "full");
+  const std::string like = number_field(11, 4) + bytes_field(31, "full");
+  const auto good = read_planes({data, plane(3, "scales", like), plane(3, "sums", like)});
+  ASSERT_TRUE(good) << good.error().message;
+  EXPECT_EQ(good->layouts[2].plane, "sums");
+  EXPECT_EQ(good->layouts[2].id, good->layouts[0].id);
+  const auto refused = [](const Result<Envelope>& read, std::string_view message) {
+    SCOPED_TRACE(message);
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
+    EXPECT_NE(read.error().message.find(message), std::string::npos) << read.error().message;
+  };
+  refused(read_planes({data, plane(3, "scales", like)}, false),
+          "\"planes\", which a layout needs, is not there");
+  refused(read_planes({plane(3, "scales", like)}), "layouts[0].id at ");
+  refused(read_planes({data, plane(4, "scales", like)}),
+          "4 is not that of the layout in front of it");
+  refused(read_planes({data, plane(3, "scales", like), plane(3, "scales", like)}),
+          "\"scales\" is that of layouts[1] too");
+  refused(read_planes({data, plane(3, "scales", bytes_field(31, "full"))}),
+          "layouts[1].page_size at ");
+  refused(read_planes({data, plane(3, "scales", number_field(11, 4))}), "layouts[1].group at ");
+  refused(read_planes({data, plane(3, "scales", like + number_field(24, 4))}),
+          "layouts[1].model_layers at ");
+  const std::string guards =
+      "\x91\x01" + samples::little(64, 8) + "\x99\x01" + samples::little(8, 8);
+  refused(read_planes({data, plane(3, "scales", like + guards)}), "a plane has none of its own");
+  refused(read_planes({data, plane(3, std::string(65, 'x'), like)}), "layouts[1].plane at ");
+  std::vector<std::string> many{data};
+  for (int i = 0; i < 16; ++i) {
+    many.push_back(plane(3, std::to_string(i), like));
+  }
+  EXPECT_TRUE(read_planes(many));
+  many.push_back(plane(3, "one more", like));
+  refused(read_planes(many), "is one of more than 16 of one layout");
+}
+
 TEST(EnvelopeLayout, StridesAreForStridedLayoutsAndAllThere) {
   expect_corrupt("strides", packed_numbers(27, {1}), "layouts[0].strides at ");
   expect_corrupt("strides", packed_numbers(28, {1}), "layouts[0].region_steps at ");

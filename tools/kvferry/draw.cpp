@@ -58,7 +58,8 @@ std::string part_text(const layout::LayoutView& view) {
 
 MapLayout map_of(const SaidLayout& said, const layout::Assumptions& assumption) {
   MapLayout map;
-  map.title = fmt::format("Layout {}: {}, {}", said.handle.layout_id().value(),
+  map.title = fmt::format("Layout {}{}: {}, {}", said.handle.layout_id().value(),
+                          said.plane.empty() ? "" : ", plane " + printable(said.plane),
                           to_string(said.location), placement_text(said.description));
   map.facts.push_back(shape_text(config_of(said.description)));
   if (!assumption.is_empty()) {

@@ -54,6 +54,9 @@ ordered_json layout_json(const wire::EnvelopeLayout& layout) {
   if (!layout.group.empty()) {
     value["group"] = layout.group;
   }
+  if (!layout.plane.empty()) {
+    value["plane"] = layout.plane;
+  }
   for (const Region& region : layout.regions) {
     value["regions"].push_back(region_json(region));
   }
@@ -119,7 +122,7 @@ Result<wire::EnvelopeLayout> read_layout(const json& node, const std::string& pa
   KVFERRY_RETURN_IF_ERROR(
       check_keys(node,
                  {"id", "storage", "access", "tier", "arrangement", "config", "layers", "heads",
-                  "strides", "group", "regions", "guards", "unknown_fields"},
+                  "strides", "group", "plane", "regions", "guards", "unknown_fields"},
                  path));
   wire::EnvelopeLayout layout;
   KVFERRY_ASSIGN_OR_RETURN(const auto id, read_number(node, "id", path, 0xFFFF));
@@ -136,6 +139,10 @@ Result<wire::EnvelopeLayout> read_layout(const json& node, const std::string& pa
   if (node.contains("group")) {
     KVFERRY_ASSIGN_OR_RETURN(const std::string* group, read_text(node, "group", path));
     layout.group = *group;
+  }
+  if (node.contains("plane")) {
+    KVFERRY_ASSIGN_OR_RETURN(const std::string* plane, read_text(node, "plane", path));
+    layout.plane = *plane;
   }
   KVFERRY_RETURN_IF_ERROR(read_places(node, path, layout));
   KVFERRY_ASSIGN_OR_RETURN(layout.unknown_fields, read_unknown(node, path));

@@ -35,13 +35,16 @@ std::string layouts_text(const wire::MessageView& view) {
                "dtype", "heads", "order", "regions", "size"}};
   for (const wire::LocalLayoutView& layout : view.layouts()) {
     const layout::LayoutConfig& config = layout.layout_config;
-    table.add_row({std::to_string(layout.handle.layout_id().value()), to_string(layout.location),
-                   std::string{to_string(wire::arrangement_of(layout.layout_type_details))},
-                   std::to_string(config.num_blocks), std::to_string(config.num_layers),
-                   std::to_string(config.outer_dim), std::to_string(config.page_size),
-                   std::to_string(config.inner_dim), std::to_string(config.dtype_width_bytes),
-                   heads_text(config), order_text(layout), std::to_string(layout.regions_count),
-                   human_bytes(config.required_bytes())});
+    table.add_row(
+        {fmt::format("{}{}", layout.handle.layout_id().value(), layout.is_plane ? " plane" : ""),
+         to_string(layout.location),
+         layout.strided ? "strided"
+                        : std::string{to_string(wire::arrangement_of(layout.layout_type_details))},
+         std::to_string(config.num_blocks), std::to_string(config.num_layers),
+         std::to_string(config.outer_dim), std::to_string(config.page_size),
+         std::to_string(config.inner_dim), std::to_string(config.dtype_width_bytes),
+         heads_text(config), order_text(layout), std::to_string(layout.regions_count),
+         human_bytes(config.required_bytes())});
   }
   return table.to_string();
 }

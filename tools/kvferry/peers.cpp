@@ -93,10 +93,11 @@ Result<void> read_message(const exchange::Formats& formats, Peer& peer) {
   }
   for (const wire::LocalLayoutView& layout : view.layouts()) {
     peer.layouts.push_back(json_of(layout));
-    peer.layouts_text += fmt::format(
-        "{}{} x {}", peer.layouts_text.empty() ? "" : ", ", layout.layout_config.num_blocks,
-        human_bytes(layout.layout_config.required_bytes() /
-                    std::max<std::uint64_t>(1, layout.layout_config.num_blocks)));
+    peer.layouts_text +=
+        fmt::format("{}{}{} x {}", peer.layouts_text.empty() ? "" : ", ",
+                    layout.is_plane ? "plane " : "", layout.layout_config.num_blocks,
+                    human_bytes(layout.layout_config.required_bytes() /
+                                std::max<std::uint64_t>(1, layout.layout_config.num_blocks)));
   }
   return {};
 }

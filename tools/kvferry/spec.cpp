@@ -99,7 +99,8 @@ Result<SaidMessage> read_message(std::span<const std::byte> bytes) {
     message.worker = std::move(envelope.worker_address);
     for (wire::EnvelopeLayout& said : envelope.layouts) {
       message.layouts.push_back({LayoutHandle{message.worker.worker_id, said.id}, said.location,
-                                 std::move(said.description), std::move(said.regions)});
+                                 std::move(said.description), std::move(said.regions),
+                                 std::move(said.plane)});
     }
     return message;
   }

@@ -73,6 +73,7 @@ struct SaidLayout {
   StorageKind location{};
   layout::Description description{};
   std::vector<Region> regions{};
+  std::string plane{};  ///< of the layout with the same handle; empty: none
 };
 
 /// A message of any format, with as much of it as all formats share.

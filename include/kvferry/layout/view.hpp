@@ -109,6 +109,9 @@ class LayoutView {
   /// Errors: kInvalidArgument when the range is empty or leaves the axis, or cuts the elements.
   [[nodiscard]] Result<LayoutView> slice(Axis axis, std::uint64_t first, std::uint64_t count) const;
 
+  /// The same view with its regions behind `others` in one list. Its places are where they were.
+  [[nodiscard]] LayoutView behind(std::span<const Region> others) const;
+
   /// The same memory with token, head and element as one opaque piece, named NHD or HND after
   /// their order; nothing when they are not contiguous in either order, or not all heads.
   [[nodiscard]] std::optional<LayoutView> collapsed() const;

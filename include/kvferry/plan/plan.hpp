@@ -162,6 +162,9 @@ struct PlanSummary {
   std::uint64_t smallest_run{0};  ///< bytes; 0 when there is none
   std::uint64_t largest_run{0};
   double coverage{1.0};
+
+  /// Takes in another plan into the same blocks, of other bytes of them.
+  void add(const PlanSummary& other) noexcept;
 };
 
 class CopyPlan;

@@ -5,12 +5,14 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kvferry/base/result.hpp"
 #include "kvferry/base/storage_kind.hpp"
 #include "kvferry/layout/layout.hpp"
 #include "kvferry/layout/packed.hpp"
+#include "kvferry/layout/planes.hpp"
 #include "kvferry/layout/view.hpp"
 #include "kvferry/memory/memory.hpp"
 #include "kvferry/transfer/block_guards.hpp"
@@ -18,7 +20,17 @@
 namespace kvferry::transfer {
 
 class ClaimTable;
+class PhysicalLayout;
 class PhysicalLayoutBuilder;
+
+// Shared: the caller, the manager it is registered with and transfers in flight.
+using PhysicalLayoutPtr = std::shared_ptr<const PhysicalLayout>;
+
+/// What becomes a plane of another layout.
+struct NamedLayout {
+  std::string name;
+  PhysicalLayoutPtr layout;
+};
 
 /// A layout and the memory in which it lies, in this process.
 ///
@@ -41,16 +53,36 @@ class PhysicalLayout {
   [[nodiscard]] static Result<std::shared_ptr<const PhysicalLayout>> over(
       const layout::LayoutView& view, std::vector<memory::MemoryPtr> memories);
 
-  /// How workers tell each other of it.
+  /// `data` with planes that move with its blocks: one layout, whose guards and claims are those of
+  /// the data.
+  ///
+  /// Errors: those of layout::side_by_side(); kInvalidArgument for a layout that is null, or a
+  /// plane
+  ///         with guards, planes of its own or another kind of storage.
+  [[nodiscard]] static Result<PhysicalLayoutPtr> with_planes(const PhysicalLayoutPtr& data,
+                                                             std::vector<NamedLayout> planes);
+
+  /// How workers tell each other of it, but its planes.
   [[nodiscard]] const layout::Description& description() const noexcept { return description_; }
   [[nodiscard]] layout::LayoutConfig config() const { return config_of(description_); }
+  /// Of the data.
   [[nodiscard]] const layout::LayoutView& view() const noexcept { return view_; }
+  /// Over regions().
+  [[nodiscard]] std::span<const layout::Plane> planes() const noexcept { return planes_; }
+  /// Each plane by itself, in the same order.
+  [[nodiscard]] std::span<const NamedLayout> plane_layouts() const noexcept {
+    return plane_layouts_;
+  }
+  /// Of the data, then of each plane.
+  [[nodiscard]] std::span<const Region> regions() const noexcept {
+    return layout::all_regions(view_, planes_);
+  }
   [[nodiscard]] StorageKind storage_kind() const noexcept {
     return memories_.front()->storage_kind();
   }
   [[nodiscard]] std::span<const memory::MemoryPtr> memories() const noexcept { return memories_; }
 
-  /// Where each region of the layout begins in this process.
+  /// Where each of regions() begins in this process.
   [[nodiscard]] std::span<std::byte* const> region_bases() const noexcept { return bases_; }
 
   /// The blocks' sequence numbers; null where the layout was built without.
@@ -64,17 +96,18 @@ class PhysicalLayout {
 
   PhysicalLayout(layout::Description description, layout::LayoutView view,
                  std::vector<memory::MemoryPtr> memories, BlockGuardsPtr guards);
+  PhysicalLayout(const PhysicalLayout& data, std::vector<NamedLayout> plane_layouts,
+                 std::vector<layout::Plane> planes);
 
   layout::Description description_;
   layout::LayoutView view_;
+  std::vector<layout::Plane> planes_;
+  std::vector<NamedLayout> plane_layouts_;
   std::vector<memory::MemoryPtr> memories_;
   std::vector<std::byte*> bases_;
   BlockGuardsPtr guards_;
   std::shared_ptr<ClaimTable> claims_;  // shared: with transfers that write into it
 };
-
-// Shared: the caller, the manager it is registered with and transfers in flight.
-using PhysicalLayoutPtr = std::shared_ptr<const PhysicalLayout>;
 
 /// Collects what a physical layout is made of.
 class PhysicalLayoutBuilder {

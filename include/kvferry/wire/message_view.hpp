@@ -26,7 +26,8 @@ struct LocalLayoutView {
   std::uint32_t version{kLayoutVersion};
   LogicalType logical_type{LogicalType::kG2};  ///< format B
   MemType mem_type{MemType::kDram};
-  bool strided{false};  ///< of an envelope: strides tell which regions there are
+  bool strided{false};   ///< of an envelope: strides tell which regions there are
+  bool is_plane{false};  ///< of an envelope: of the layout before it, whose handle it has
   LayoutTypeDetails layout_type_details{};
   layout::LayoutConfig layout_config{};
   StorageKind location{};

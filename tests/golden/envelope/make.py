@@ -155,7 +155,7 @@ def layout_bytes(value):
         out += packed(27, [int(stride) for stride in strides["bytes"]])
         out += packed(28, strides["region_steps"]) + number(29, int(strides["offset"]))
         out += some(30, strides["packing"])
-    out += some(31, value.get("group", ""))
+    out += some(31, value.get("group", "")) + some(32, value.get("plane", ""))
     return out + bytes.fromhex(value.get("unknown_fields", ""))
 
 
@@ -169,6 +169,8 @@ def features_of(layouts):
         features.append("parts")
     if any("strides" in layout for layout in layouts):
         features.append("strides")
+    if any("plane" in layout for layout in layouts):
+        features.append("planes")
     return features
 
 
@@ -267,6 +269,22 @@ def strided():
     return worker(4, "engine", layouts=[told, opaque])
 
 
+def planes():
+    """Rows of a head with a scale behind each, and a sum for each token elsewhere."""
+    data = layout(2, (2, 3, 2, 4, 32, 1, 2), [(4096, 8192)], arrangement="Strided", num_heads=2,
+                  strides={"bytes": [1728, 576, 288, 72, 36], "region_steps": [0] * 5, "offset": 0,
+                           "packing": ""}, tier="G2", group="full")
+    scales = layout(2, (2, 3, 2, 4, 2, 1, 4), [(4096, 8192)], arrangement="Strided", num_heads=2,
+                    strides={"bytes": [1728, 576, 288, 72, 36], "region_steps": [0] * 5,
+                             "offset": 32, "packing": ""}, tier="G2", group="full",
+                    plane="scales")
+    sums = layout(2, (2, 3, 2, 4, 1, 1, 2), [(65536 + 64 * i, 32) for i in range(3)],
+                  arrangement="LayerSeparateBlockIsFirstDim", order="HND", num_heads=1, tier="G2",
+                  group="full", plane="sums")
+    return worker(5, "fp8", layouts=[layout(1, (1, 1, 1, 1, 1, 1, 2), [(128, 2)]), data, scales,
+                                     sums])
+
+
 def newer_fields():
     value = seed_like()
     value["unknown_fields"] = (number(100, 300) + text(101, "later") + fixed(102, 7)).hex()
@@ -318,6 +336,7 @@ def cases():
         "several": plain(several()),
         "orders": plain(orders()),
         "strided": plain(strided()),
+        "planes": plain(planes()),
         "signed": signed(seed_like()),
         "newer_fields": plain(newer_fields()),
         "newer_fields_signed": signed(newer_fields()),

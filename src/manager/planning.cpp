@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include "kvferry/base/try.hpp"
+#include "kvferry/plan/gather.hpp"
+#include "manager/impl.hpp"
+
+namespace kvferry::manager {
+namespace {
+
+std::vector<Region> by_address(std::span<const Region> regions) {
+  std::vector<Region> sorted{regions.begin(), regions.end()};
+  std::ranges::sort(sorted, {}, &Region::address);
+  return sorted;
+}
+
+/// Whether two layouts of this process have a byte in common; regions are taken as a whole.
+Sharing sharing_of(const transfer::PhysicalLayout& a, const transfer::PhysicalLayout& b) {
+  if (&a == &b) {
+    return Sharing::kSameLayout;
+  }
+  const std::vector<Region> left = by_address(a.regions());
+  const std::vector<Region> right = by_address(b.regions());
+  auto other = right.begin();
+  std::uint64_t left_end{0};  // A plane may lie between the bytes of others, in their region.
+  std::uint64_t right_end{0};
+  for (const Region& region : left) {
+    for (; other != right.end() && other->address < region.address; ++other) {
+      right_end = std::max(right_end, other->address + other->size_bytes);
+      if (other->address < left_end) {
+        return Sharing::kOverlapping;
+      }
+    }
+    if (region.address < right_end) {
+      return Sharing::kOverlapping;
+    }
+    left_end = std::max(left_end, region.address + region.size_bytes);
+  }
+  return other != right.end() && other->address < left_end ? Sharing::kOverlapping : Sharing::kNone;
+}
+
+/// The data, whose name is empty, and the planes of a transfer into `destination`.
+std::vector<std::string> names_of(const TransferEnd& destination) {
+  std::vector<std::string> names{""};
+  std::ranges::transform(destination.planes(), std::back_inserter(names), &layout::Plane::name);
+  return names;
+}
+
+Error of_plane(Error error, const std::string& name) {
+  return name.empty() ? error : std::move(error).with_context("plane \"" + name + "\"");
+}
+
+/// The largest last: see TransferParts.
+void put_in_order(std::vector<plan::CopyPlan>& plans) {
+  std::ranges::stable_sort(plans, {}, &plan::CopyPlan::total_bytes);
+}
+
+/// Appends what of `ids`, a stretch of a list, lies behind `end`, and moves that on.
+void append_rest(std::span<const BlockId> ids, const BlockId*& end, std::vector<BlockId>& to) {
+  const auto known = static_cast<std::size_t>(std::max<std::ptrdiff_t>(end - ids.data(), 0));
+  if (known < ids.size()) {
+    to.insert(to.end(), ids.begin() + static_cast<std::ptrdiff_t>(known), ids.end());
+    end = ids.data() + ids.size();
+  }
+}
+
+/// What one source gives to a gather: plans, and the stretches of the block lists that they feed.
+struct Given {
+  std::vector<plan::CopyPlan> plans;
+  std::vector<plan::BlockPairs> fed;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<const transfer::Executor>> TransportManager::Impl::make_executor(
+    const TransferEnd& source, const TransferEnd& destination) {
+  if (source.is_local() && destination.is_local()) {
+    return transfer::make_host_executor(source.local->physical, destination.local->physical);
+  }
+  const bool pulls = destination.is_local();
+  const FoundRemote& remote = pulls ? source.remote : destination.remote;
+  const transfer::PhysicalLayoutPtr& own =
+      pulls ? destination.local->physical : source.local->physical;
+  return transfer::make_agent_executor({options_.agent, remote.peer->contact->id(),
+                                        pulls ? agent::Operation::kRead : agent::Operation::kWrite,
+                                        remote.layout->side, own->regions(), own});
+}
+
+Result<LaneEntry> TransportManager::Impl::make_lane(const TransferEnd& source,
+                                                    const TransferEnd& destination,
+                                                    const LaneKey& key) {
+  auto lane = std::make_shared<transfer::Lane>();
+  if (key.shaped) {
+    for (const std::string& name : names_of(destination)) {
+      auto shape = plan::PlanTemplate::create(*source.find_view(name), *destination.find_view(name),
+                                              {.layers = key.layers});
+      if (!shape) {
+        return of_plane(std::move(shape).error(), name);
+      }
+      lane->shapes.push_back(*std::move(shape));
+    }
+  }
+  KVFERRY_ASSIGN_OR_RETURN(lane->executor, make_executor(source, destination));
+  LaneEntry entry;
+  if (source.is_local() && destination.is_local()) {
+    entry.sharing = sharing_of(*source.local->physical, *destination.local->physical);
+  }
+  entry.lane = std::move(lane);
+  return entry;
+}
+
+Result<LaneEntry> TransportManager::Impl::lane_between(const TransferEnd& source,
+                                                       const TransferEnd& destination,
+                                                       const LaneKey& key) {
+  if (std::optional<LaneEntry> known = registry_.find_lane(key)) {
+    return *std::move(known);
+  }
+  KVFERRY_ASSIGN_OR_RETURN(LaneEntry made, make_lane(source, destination, key));
+  registry_.add_lane(key, made);
+  return made;
+}
+
+Result<plan::PlanSummary> TransportManager::Impl::plan_parts(
+    const Ends& ends, const plan::BlockPairs& blocks, const transfer::TransferOptions& options,
+    std::vector<PlannedPart>& parts) {
+  if (ends.sources.size() != 1 || options.partial) {
+    return plan_gather(ends, blocks, options, parts);
+  }
+  KVFERRY_ASSIGN_OR_RETURN(
+      LaneEntry entry,
+      lane_between(ends.sources.front(), ends.destination,
+                   {ends.source_handles.front(), ends.destination_handle, options.layers}));
+  plan::PlanSummary sum;
+  std::vector<plan::CopyPlan> plans;
+  plans.reserve(entry.lane->shapes.size());
+  for (const auto& shape : entry.lane->shapes) {
+    KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan, plan::CopyPlan::create(shape, blocks));
+    sum.add(plan.summary());
+    plans.push_back(std::move(plan));
+  }
+  put_in_order(plans);
+  parts.push_back({0, std::move(entry), std::move(plans), blocks});
+  return sum;
+}
+
+Result<plan::PlanSummary> TransportManager::Impl::plan_gather(
+    const Ends& ends, const plan::BlockPairs& blocks, const transfer::TransferOptions& options,
+    std::vector<PlannedPart>& parts) {
+  const plan::TemplateOptions how{.layers = options.layers, .partial = options.partial};
+  plan::PlanSummary sum;
+  std::vector<Given> given(ends.sources.size());
+  for (const std::string& name : names_of(ends.destination)) {
+    std::vector<layout::LayoutView> views;
+    std::ranges::transform(ends.sources, std::back_inserter(views),
+                           [&name](const TransferEnd& end) { return *end.find_view(name); });
+    auto gather = plan::Gather::create(views, *ends.destination.find_view(name), blocks, how);
+    if (!gather) {
+      return of_plane(std::move(gather).error(), name);
+    }
+    sum.add(gather->summary());
+    for (const plan::GatherPart& part : gather->parts()) {
+      given[part.source].plans.push_back(part.plan);
+      given[part.source].fed.push_back(part.blocks);
+    }
+  }
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    if (!given[i].plans.empty()) {
+      KVFERRY_ASSIGN_OR_RETURN(PlannedPart part, part_of_source(ends, i, blocks, given[i].fed));
+      put_in_order(given[i].plans);
+      part.plans = std::move(given[i].plans);
+      parts.push_back(std::move(part));
+    }
+  }
+  if (parts.empty()) {
+    KVFERRY_ASSIGN_OR_RETURN(PlannedPart part, part_of_nothing(ends, blocks));
+    parts.push_back(std::move(part));
+  }
+  return sum;
+}
+
+/// A part without plans that feeds the blocks of all the stretches `fed`.
+Result<TransportManager::Impl::PlannedPart> TransportManager::Impl::part_of_source(
+    const Ends& ends, std::size_t source, const plan::BlockPairs& blocks,
+    std::vector<plan::BlockPairs> fed) {
+  PlannedPart part;
+  part.source = source;
+  KVFERRY_ASSIGN_OR_RETURN(
+      part.entry, lane_between(ends.sources[source], ends.destination,
+                               {ends.source_handles[source], ends.destination_handle, {}, false}));
+  std::ranges::sort(fed, {}, [](const plan::BlockPairs& one) { return one.destination.data(); });
+  const BlockId* source_end = blocks.source.data();
+  const BlockId* destination_end = blocks.destination.data();
+  for (const plan::BlockPairs& one : fed) {
+    append_rest(one.source, source_end, part.source_blocks);
+    append_rest(one.destination, destination_end, part.destination_blocks);
+  }
+  part.blocks = {part.source_blocks, part.destination_blocks};
+  return part;
+}
+
+/// A transfer of nothing has an end, too.
+Result<TransportManager::Impl::PlannedPart> TransportManager::Impl::part_of_nothing(
+    const Ends& ends, const plan::BlockPairs& blocks) {
+  KVFERRY_ASSIGN_OR_RETURN(PlannedPart part, part_of_source(ends, 0, blocks, {blocks}));
+  KVFERRY_ASSIGN_OR_RETURN(
+      auto shape, plan::PlanTemplate::create(ends.sources.front().view(), ends.destination.view(),
+                                             {.layers = {0, 0}, .partial = true}));
+  KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan, plan::CopyPlan::create(std::move(shape), blocks));
+  part.plans.push_back(std::move(plan));
+  return part;
+}
+
+}  // namespace kvferry::manager
