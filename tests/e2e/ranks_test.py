@@ -152,12 +152,27 @@ class RanksTest(unittest.TestCase):
             )
             for rank in range(8)
         ]
-        for own, logical_heads in (("5/8", (2, 3)), ("3/4", (3, 4))):
-            report, data, _ = self.pull(
-                peers, "--geometry", geometry, "--tp", own, "--blocks", "1,0:0,1"
+        for ranks in (8, 4):
+            moved, logical, naive = 0, 0, 0
+            for rank in range(ranks):
+                heads = share(rank, ranks, 4)
+                report, data, _ = self.pull(
+                    *(peers, "--geometry", geometry, "--tp", f"{rank}/{ranks}"),
+                    *("--blocks", "1,0:0,1"),
+                )
+                self.assert_right(data, geometry, (1, 0), 16, own_heads=heads)
+                moved += report["bytes_moved"]
+                logical += len(data)
+                # Without a plan, each peer that holds a wanted head gives all of it.
+                held = sum(share(peer, 8, 4) == heads for peer in range(8))
+                naive += held * len(data)
+            print(
+                f"{geometry} TP8 -> TP{ranks}: {moved} bytes moved, {logical} logical, "
+                f"{naive} where every holder of a head gives it",
+                file=sys.stderr,
             )
-            self.assertEqual(report["bytes_moved"], len(data), own)
-            self.assert_right(data, geometry, (1, 0), 16, own_heads=logical_heads)
+            self.assertEqual(moved, logical)
+            self.assertEqual(naive, 2 * logical)
 
     def test_push_puts_a_part_into_a_whole_and_a_whole_into_a_part(self):
         whole = self.start("whole", "--fill", "zero")
