@@ -150,7 +150,7 @@ class Pair:
         return len(held) / (len(layers) * len(heads))
 
     def rows(self, source=None):
-        """(group, destination region, offset, source region, offset, bytes) of each head row."""
+        """(group, head, destination region, offset, source region, offset, bytes) of each row."""
         source = source or self.source
         _, outers, _, head_dim, _ = GEOMETRIES[source.geometry]
         layers, heads = self.both(source)
@@ -171,7 +171,7 @@ class Pair:
                         origin = source.address(
                             from_block, layer - from_layer, outer, from_token, head - from_head
                         )
-                        yield group, *to, *origin, row
+                        yield group, head, *to, *origin, row
 
 
 def merged(pieces):
@@ -217,7 +217,7 @@ def expanded(runs, bytes_max):
 
 def expected_summary(pair, rows):
     groups = {}
-    for group, *piece in rows:
+    for group, _, *piece in rows:
         groups.setdefault(group, []).append(tuple(piece))
     useful = sum(row[-1] for row in rows)
     return {
@@ -410,7 +410,7 @@ def check_pair(pair, command, as_json):
         check_gather(pair, runs, summary if as_json else None)
         return
     rows = list(pair.rows())
-    expected = merged([row[1:] for row in rows])
+    expected = merged([row[2:] for row in rows])
     found = merged(expanded(runs, sum(row[-1] for row in rows)))
     if found != expected:
         wrong = sorted(set(found) ^ set(expected))[:4]
@@ -423,14 +423,17 @@ def check_pair(pair, command, as_json):
 
 
 def check_gather(pair, runs, summary):
-    """Each row of the destination once, from any source that holds it."""
+    """Each row of the destination once, from any source that holds it, and as much from each."""
     allowed = {}
+    cells = {}
     for number, source in enumerate(pair.sources()):
-        for _, to_region, to_offset, region, offset, size in pair.rows(source):
+        for group, head, to_region, to_offset, region, offset, _ in pair.rows(source):
+            cells[to_region, to_offset] = (group[2], head)
             allowed.setdefault((to_region, to_offset), set()).add((number, region, offset))
     left = dict(allowed)
     row = GEOMETRIES[pair.source.geometry][3] * pair.source.dtype
     moved = 0
+    given = {}
     for source, *run in runs:
         for piece in expanded([run], len(allowed) * row):
             to_region, to_offset, region, offset, bytes_of_piece = piece
@@ -440,9 +443,13 @@ def check_gather(pair, runs, summary):
                 places = left.pop((to_region, to_offset + at), set())
                 if (source, region, offset + at) not in places:
                     raise ValueError(f"run {run} of source {source}: written twice, or not so")
+                holders = tuple(sorted(number for number, _, _ in places))
+                counts = given.setdefault(cells[to_region, to_offset + at] + (holders,), Counter())
+                counts[source] += 1
             moved += bytes_of_piece
     if left:
         raise ValueError(f"{len(left)} rows are missing, such as {next(iter(left))}")
+    check_shares(pair, given)
     if summary is not None:
         expected = {"ok": True, "bytes_useful": moved, "bytes_moved": moved,
                     "runs": sum(run[6] for run in runs),
@@ -453,6 +460,19 @@ def check_gather(pair, runs, summary):
                 raise ValueError(f"{field}: {summary[field]}, expected {value}")
         if not math.isclose(summary["coverage"], pair.coverage()):
             raise ValueError(f"coverage: {summary['coverage']}, expected {pair.coverage()}")
+
+
+def check_shares(pair, given):
+    """What several sources hold comes from each in equal numbers of pieces of whole blocks.
+
+    given: of (layer, head, holders), how many rows came from which source.
+    """
+    outers = GEOMETRIES[pair.source.geometry][1]
+    piece = math.lcm(pair.source.page, pair.destination.page) * outers
+    for (layer, head, holders), counts in given.items():
+        shares = [counts[source] for source in holders]
+        if max(shares) - min(shares) > piece:
+            raise ValueError(f"layer {layer}, head {head}: sources {holders} give {shares} rows")
 
 
 def kinds_of(pair):
