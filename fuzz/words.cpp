@@ -98,7 +98,7 @@ void check_layers(std::string_view text) {
 void check_assumption(std::string_view text) {
   const auto assumption = tool::parse_assumption(text);
   if (is_there(assumption)) {
-    const auto again = tool::parse_assumption(assumption->text());
+    const auto again = tool::parse_assumption(to_string(*assumption));
     must(again && again->order == assumption->order && again->heads == assumption->heads,
          "assumptions written out are read again");
   }
