@@ -44,15 +44,25 @@ std::vector<Axis> common_axes(const LayoutView& a, const LayoutView& b) {
   return axes;
 }
 
+/// Whether two pieces that lie one behind the other, `bytes` in all, meet no others of their kind
+/// along the axes `around`, the longest first.
+bool fit_into_steps(const LayoutView& view, std::span<const Axis> around, std::uint64_t bytes) {
+  return std::all_of(around.rbegin(), around.rend(), [&](Axis axis) {
+    const AxisSpan& span = view.axis(axis);
+    const bool fits = bytes <= span.stride_bytes;
+    bytes += (span.extent - 1) * span.stride_bytes;
+    return fits;
+  });
+}
+
 /// Whether two views that begin `between` bytes after each other never meet because they take turns
 /// inside of common steps.
 bool take_turns(const LayoutView& first, const LayoutView& second, std::uint64_t between) {
   const std::vector<Axis> common = common_axes(first, second);
   for (std::size_t count = 1; count <= common.size(); ++count) {
     const std::span<const Axis> around{common.data(), count};
-    const std::uint64_t step = first.axis(around.back()).stride_bytes;
-    if (reach_of(first, around) <= between && between < step &&
-        reach_of(second, around) <= step - between) {
+    if (reach_of(first, around) <= between &&
+        fit_into_steps(first, around, between + reach_of(second, around))) {
       return true;
     }
   }
@@ -156,15 +166,20 @@ Result<std::vector<Plane>> side_by_side(const LayoutView& data, std::vector<Plan
   for (std::size_t i = 0; i < planes.size(); ++i) {
     KVFERRY_RETURN_IF_ERROR(check_plane(data, std::span{planes}.first(i), planes[i]));
   }
-  for (std::size_t i = 0; i < planes.size(); ++i) {
-    planes[i].view = planes[i].view.behind(i == 0 ? data.regions() : planes[i - 1].view.regions());
+  std::size_t before = data.regions().size();
+  for (Plane& plane : planes) {
+    plane.view = plane.view.behind(before);
+    before += plane.view.regions().size();
   }
   return planes;
 }
 
-std::span<const Region> all_regions(const LayoutView& data,
-                                    std::span<const Plane> planes) noexcept {
-  return planes.empty() ? data.regions() : planes.back().view.regions();
+std::vector<Region> all_regions(const LayoutView& data, std::span<const Plane> planes) {
+  std::vector<Region> all{data.regions().begin(), data.regions().end()};
+  for (const Plane& plane : planes) {
+    all.insert(all.end(), plane.view.regions().begin(), plane.view.regions().end());
+  }
+  return all;
 }
 
 }  // namespace kvferry::layout

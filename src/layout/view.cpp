@@ -206,14 +206,36 @@ Result<LayoutView> LayoutView::slice(Axis axis, std::uint64_t first, std::uint64
   }
   parts.first_region += static_cast<std::uint32_t>(first * old.region_step);
   parts.offset_bytes += first * old.stride_bytes;
-  return LayoutView{std::move(parts)};
+  return LayoutView{std::move(parts), regions_before_};
 }
 
-LayoutView LayoutView::behind(std::span<const Region> others) const {
+LayoutView LayoutView::behind(std::size_t others) const {
   Parts parts{parts_};
-  parts.regions.assign(others.begin(), others.end());
-  parts.regions.insert(parts.regions.end(), parts_.regions.begin(), parts_.regions.end());
-  parts.first_region += static_cast<std::uint32_t>(others.size());
+  parts.first_region += static_cast<std::uint32_t>(others);
+  return LayoutView{std::move(parts), regions_before_ + others};
+}
+
+Result<LayoutView> LayoutView::alone() const {
+  Parts parts{parts_};
+  for (const Axis which : {Axis::kOuter, Axis::kToken}) {
+    const AxisSpan& span = axis(which);
+    if (span.extent != span.whole) {
+      return invalid(axis_name(which) + ": " + std::to_string(span.extent) + " from " +
+                     std::to_string(span.origin) + " of " + std::to_string(span.whole) +
+                     ", and only blocks, layers and heads can be had in part");
+    }
+  }
+  AxisSpan& block = parts.axes[slot(Axis::kBlock)];
+  block.origin = 0;
+  block.whole = block.extent;
+  std::size_t reached{1};
+  for (const AxisSpan& span : parts.axes) {
+    reached += (span.extent - 1) * span.region_step;
+  }
+  const auto first =
+      parts_.regions.begin() + static_cast<std::ptrdiff_t>(parts_.first_region - regions_before_);
+  parts.regions.assign(first, first + static_cast<std::ptrdiff_t>(reached));
+  parts.first_region = 0;
   return LayoutView{std::move(parts)};
 }
 
@@ -240,7 +262,7 @@ std::optional<LayoutView> LayoutView::collapsed() const {
   parts.axes[slot(Axis::kHead)] = whole_axis(1, 0);
   parts.axes[slot(Axis::kElement)] = whole_axis(elements, parts_.element_bytes);
   parts.packing = to_string(nhd ? InnerShape::kNhd : InnerShape::kHnd);
-  return LayoutView{std::move(parts)};
+  return LayoutView{std::move(parts), regions_before_};
 }
 
 }  // namespace kvferry::layout

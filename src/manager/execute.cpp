@@ -11,7 +11,10 @@
 namespace kvferry::manager {
 namespace {
 
-Result<void> check_sharing(Sharing sharing, const plan::BlockPairs& blocks) {
+/// Whether what is read from one source may be written meanwhile; `destination` are the blocks that
+/// all sources together write.
+Result<void> check_sharing(Sharing sharing, std::span<const BlockId> source,
+                           std::span<const BlockId> destination) {
   if (sharing == Sharing::kNone) {
     return {};
   }
@@ -19,9 +22,9 @@ Result<void> check_sharing(Sharing sharing, const plan::BlockPairs& blocks) {
     return Error{ErrorCode::kInvalidArgument,
                  "source and destination are two layouts over the same memory"};
   }
-  std::vector<BlockId> sources{blocks.source.begin(), blocks.source.end()};
+  std::vector<BlockId> sources{source.begin(), source.end()};
   std::sort(sources.begin(), sources.end());
-  for (const BlockId block : blocks.destination) {
+  for (const BlockId block : destination) {
     if (std::binary_search(sources.begin(), sources.end(), block)) {
       return Error{ErrorCode::kInvalidArgument,
                    "block " + std::to_string(block.value()) +
@@ -95,14 +98,14 @@ Result<std::shared_ptr<HeldBlocks>> TransportManager::Impl::hold(
 }
 
 Result<transfer::TransferParts> TransportManager::Impl::prepare(
-    const Ends& ends, PlannedPart part, const transfer::TransferOptions& options,
-    const Moments& moments) {
+    const Ends& ends, PlannedPart part, std::span<const BlockId> written,
+    const transfer::TransferOptions& options, const Moments& moments) {
   const TransferEnd& from = ends.sources[part.source];
   KVFERRY_ASSIGN_OR_RETURN(transfer::GatePass source_pass,
                            enter(from, ends.source_handles[part.source]));
   KVFERRY_ASSIGN_OR_RETURN(transfer::GatePass destination_pass,
                            enter(ends.destination, ends.destination_handle));
-  KVFERRY_RETURN_IF_ERROR(check_sharing(part.entry.sharing, part.blocks));
+  KVFERRY_RETURN_IF_ERROR(check_sharing(part.entry.sharing, part.blocks.source, written));
   KVFERRY_ASSIGN_OR_RETURN(
       auto guards, guards_of(from,
                              {part.blocks.source, from.view().page_size(), part.blocks.destination,
@@ -197,7 +200,8 @@ Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
   std::vector<transfer::TransferParts> all;
   for (PlannedPart& part : planned) {
     const std::size_t source = part.source;
-    KVFERRY_ASSIGN_OR_RETURN(auto parts, prepare(ends, std::move(part), options, moments));
+    KVFERRY_ASSIGN_OR_RETURN(auto parts,
+                             prepare(ends, std::move(part), blocks.destination, options, moments));
     all.push_back(std::move(parts));
     group->members.push_back({nullptr, sources.size() == 1 ? "" : to_string(sources[source])});
   }

@@ -197,6 +197,7 @@ class TransportManager::Impl {
                                                     const plan::BlockPairs& blocks);
   /// Makes every check of one part, and enters the gates of its two ends; claims are not taken yet.
   [[nodiscard]] Result<transfer::TransferParts> prepare(const Ends& ends, PlannedPart part,
+                                                        std::span<const BlockId> written,
                                                         const transfer::TransferOptions& options,
                                                         const Moments& moments);
 

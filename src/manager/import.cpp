@@ -206,14 +206,13 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::make_peer(ToldPeer told, C
       peer->layouts.push_back(std::move(known));
       continue;
     }
-    const std::uint64_t blocks = layout.view.axis(layout::Axis::kBlock).extent;
-    auto remote = std::make_shared<RemoteLayout>(
-        RemoteLayout{{},
-                     std::move(layout),
-                     nullptr,
-                     nullptr,
-                     std::make_shared<transfer::Gate>(),
-                     std::make_shared<transfer::ClaimTable>(blocks)});
+    auto remote =
+        std::make_shared<RemoteLayout>(RemoteLayout{{},
+                                                    std::move(layout),
+                                                    nullptr,
+                                                    nullptr,
+                                                    std::make_shared<transfer::Gate>(),
+                                                    std::make_shared<transfer::ClaimTable>()});
     KVFERRY_RETURN_IF_ERROR(prepare_sides(contact->id(), *remote));
     made.push_back(remote);
     peer->layouts.push_back(std::move(remote));

@@ -3,19 +3,24 @@
 #include <utility>
 
 #include "kvferry/base/try.hpp"
+#include "kvferry/wire/envelope.hpp"
 #include "manager/impl.hpp"
-#include "wire/envelope_fields.hpp"
-#include "wire/envelope_format.hpp"
+#include "manager/peer_message.hpp"
 
 namespace kvferry::manager {
 namespace {
 
 constexpr std::uint32_t kMaxLayoutIds = 65'536;
 
-/// Whether every envelope can tell `word`.
-Result<void> check_word(const std::string& field, const std::string& word) {
-  const std::string fault = wire::fault_of_text(word, wire::envelope_format::kWordBytesMax);
-  return fault.empty() ? Result<void>{} : Error{ErrorCode::kInvalidArgument, field + ": " + fault};
+/// Whether an envelope can tell `layout`; of what else it says, nothing is in question.
+Result<void> check_tellable(const LocalLayout& layout) {
+  wire::Envelope envelope;
+  envelope.worker_address = {layout.handle.worker_id(), "-"};
+  envelope.epoch = {1, 1};
+  envelope.agents.push_back({"-", {}, {}});
+  envelope.layouts = describe_in_envelope(layout);
+  const auto encoded = wire::encode_envelope(envelope);
+  return encoded ? Result<void>{} : encoded.error();
 }
 
 Error no_agent() { return Error{ErrorCode::kUnavailable, "export: this manager has no agent"}; }
@@ -62,24 +67,24 @@ Result<LayoutHandle> TransportManager::Impl::add_layout(transfer::PhysicalLayout
   if (layout == nullptr) {
     return Error{ErrorCode::kInvalidArgument, "layout: null"};
   }
-  KVFERRY_RETURN_IF_ERROR(check_word("group", options.group));
-  for (const layout::Plane& plane : layout->planes()) {
-    KVFERRY_RETURN_IF_ERROR(check_word("plane", plane.name));
-  }
   if (next_layout_id_ == kMaxLayoutIds) {
     return Error{ErrorCode::kBusy, "all " + std::to_string(kMaxLayoutIds) +
                                        " layout ids of this manager are used up; ids are never "
                                        "used again, so make a new manager"};
   }
-  KVFERRY_ASSIGN_OR_RETURN(auto registrations, register_memories(*layout, options.access));
   auto entry = std::make_shared<LocalLayout>();
   entry->handle =
-      LayoutHandle{options_.worker_id, LayoutId{static_cast<std::uint16_t>(next_layout_id_++)}};
+      LayoutHandle{options_.worker_id, LayoutId{static_cast<std::uint16_t>(next_layout_id_)}};
   entry->physical = std::move(layout);
   entry->access = options.access;
   entry->group = options.group;
-  entry->registrations = std::move(registrations);
   entry->gate = std::make_shared<transfer::Gate>();
+  if (options.access != Access::kNone) {
+    KVFERRY_RETURN_IF_ERROR(check_tellable(*entry));
+  }
+  KVFERRY_ASSIGN_OR_RETURN(entry->registrations,
+                           register_memories(*entry->physical, options.access));
+  ++next_layout_id_;
   registry_.add_local(entry);
   return entry->handle;
 }

@@ -109,14 +109,19 @@ Result<ToldLayout> read_with_planes(WorkerId worker_id, std::span<const wire::En
                                     const layout::Assumptions& assume) {
   KVFERRY_ASSIGN_OR_RETURN(ToldLayout told, read_layout(worker_id, said.front(), assume));
   std::vector<layout::Plane> planes;
+  // Which layers are here is assumed of the data and its planes alike, all else of the data only.
+  const layout::Assumptions of_planes{.layers = assume.layers};
   for (const wire::EnvelopeLayout& plane : said.subspan(1)) {
-    // What is assumed is said of the data; an envelope says everything of a plane.
-    KVFERRY_ASSIGN_OR_RETURN(ToldLayout one, read_layout(worker_id, plane, {}));
-    planes.push_back({plane.plane, std::move(one.view)});
+    auto one = read_layout(worker_id, plane, of_planes);
+    if (!one) {
+      return std::move(one).error().with_context("plane \"" + plane.plane + "\"");
+    }
+    planes.push_back({plane.plane, std::move(one->view)});
   }
   auto beside = layout::side_by_side(told.view, std::move(planes));
   if (!beside) {
-    return Error{ErrorCode::kCorrupt, beside.error().message};
+    return Error{assume.is_empty() ? ErrorCode::kCorrupt : ErrorCode::kInvalidArgument,
+                 beside.error().message};
   }
   told.planes = *std::move(beside);
   return told;

@@ -40,9 +40,7 @@ struct ToldLayout {
   std::string group{};                  ///< empty: none is told
 
   /// Of the data, then of each plane.
-  [[nodiscard]] std::span<const Region> regions() const noexcept {
-    return layout::all_regions(view, planes);
-  }
+  [[nodiscard]] std::vector<Region> regions() const { return layout::all_regions(view, planes); }
 
   /// Whether it is the same layout, as whichever format tells it.
   friend bool operator==(const ToldLayout& a, const ToldLayout& b) {

@@ -122,7 +122,7 @@ namespace {
 /// Makes a verdict on the data one on a plane too: the worse one, with its reasons.
 void take_worse(const std::string& plane, layout::Compatibility of_plane,
                 layout::Compatibility& verdict) {
-  if (of_plane.verdict < verdict.verdict || of_plane.reasons.empty()) {
+  if (of_plane.verdict < verdict.verdict) {
     return;
   }
   if (of_plane.verdict > verdict.verdict) {

@@ -13,23 +13,41 @@ std::uint64_t bit_of(BlockId block) { return std::uint64_t{1} << (block.value() 
 }  // namespace
 
 Result<void> ClaimTable::claim(std::span<const BlockId> blocks) {
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
-    const std::uint64_t bit = bit_of(blocks[i]);
-    // Acquire: what the last transfer wrote into the block is seen before it is written again.
-    const std::uint64_t before =
-        words_[blocks[i].value() / 64].fetch_or(bit, std::memory_order_acquire);
-    if ((before & bit) != 0) {
-      release(blocks.first(i));
-      return Error{ErrorCode::kBusy, "destination block " + std::to_string(blocks[i].value()) +
-                                         " is claimed by another transfer"};
+  const MutexLock lock{mutex_};
+  std::size_t taken{0};
+  try {
+    for (; taken < blocks.size(); ++taken) {
+      const std::uint64_t bit = bit_of(blocks[taken]);
+      std::uint64_t& word = words_[blocks[taken].value() / 64];
+      if ((word & bit) != 0) {
+        break;
+      }
+      word |= bit;
     }
+  } catch (...) {  // No memory.
+    take_back(blocks.first(taken));
+    throw;
   }
-  return {};
+  if (taken == blocks.size()) {
+    return {};
+  }
+  take_back(blocks.first(taken));
+  return Error{ErrorCode::kBusy, "destination block " + std::to_string(blocks[taken].value()) +
+                                     " is claimed by another transfer"};
 }
 
 void ClaimTable::release(std::span<const BlockId> blocks) noexcept {
+  const MutexLock lock{mutex_};
+  take_back(blocks);
+}
+
+void ClaimTable::take_back(std::span<const BlockId> blocks) noexcept {
   for (const BlockId block : blocks) {
-    words_[block.value() / 64].fetch_and(~bit_of(block), std::memory_order_release);
+    const auto word = words_.find(block.value() / 64);
+    word->second &= ~bit_of(block);
+    if (word->second == 0) {
+      words_.erase(word);
+    }
   }
 }
 

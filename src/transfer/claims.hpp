@@ -1,34 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.hpp"
 #include "kvferry/base/ids.hpp"
 #include "kvferry/base/result.hpp"
 #include "kvferry/transfer/block_guards.hpp"
 
 namespace kvferry::transfer {
 
-/// Which blocks of one layout are being written.
+/// Which blocks of one layout are being written. It grows with what is claimed: how many blocks a
+/// peer says that it has costs nothing.
 ///
 /// Threads: any.
 class ClaimTable {
  public:
-  explicit ClaimTable(std::uint64_t num_blocks) : words_((num_blocks + 63) / 64) {}
-
-  /// Takes all of `blocks`, each below num_blocks and none twice, or none of them.
+  /// Takes all of `blocks`, none of which is there twice, or none of them.
   ///
   /// Errors: kBusy naming the first block that another transfer has.
   [[nodiscard]] Result<void> claim(std::span<const BlockId> blocks);
   void release(std::span<const BlockId> blocks) noexcept;
 
  private:
-  std::vector<std::atomic<std::uint64_t>> words_;
+  void take_back(std::span<const BlockId> blocks) noexcept KVFERRY_REQUIRES(mutex_);
+
+  Mutex mutex_;
+  /// One bit for each of 64 neighbours, which are often claimed together; none of them is 0.
+  std::unordered_map<std::uint64_t, std::uint64_t> words_ KVFERRY_GUARDED_BY(mutex_);
 };
 
 /// The blocks that one transfer has claimed, until it releases them. Their guards, if there are

@@ -72,11 +72,18 @@ Result<void> check_backed(std::span<const Region> regions,
   return {};
 }
 
-void add_bases(std::span<const Region> regions, std::vector<std::byte*>& bases) {
+std::vector<std::byte*> bases_of(std::span<const Region> regions) {
+  std::vector<std::byte*> bases;
   bases.reserve(regions.size());
   for (const Region& region : regions) {
     bases.push_back(reinterpret_cast<std::byte*>(region.address));  // NOLINT(*-int-to-ptr)
   }
+  return bases;
+}
+
+bool has_all_heads(const PhysicalLayout& layout) {
+  const layout::AxisSpan& heads = layout.view().axis(layout::Axis::kHead);
+  return heads.extent == heads.whole;
 }
 
 Result<void> check_plane(const PhysicalLayout& data, const NamedLayout& plane) {
@@ -96,6 +103,11 @@ Result<void> check_plane(const PhysicalLayout& data, const NamedLayout& plane) {
     return wrong("storage " + to_string(plane.layout->storage_kind()) + ", the data has " +
                  to_string(data.storage_kind()));
   }
+  if (!plane.same_on_all_ranks && has_all_heads(*plane.layout) && !has_all_heads(data)) {
+    return wrong(
+        "head axis: it has all heads and the data has not: say which of the ranks' it is, or that "
+        "it is the same on all ranks");
+  }
   return {};
 }
 
@@ -106,11 +118,10 @@ PhysicalLayout::PhysicalLayout(layout::Description description, LayoutView view,
     : description_{std::move(description)},
       view_{std::move(view)},
       memories_{std::move(memories)},
+      regions_{view_.regions().begin(), view_.regions().end()},
+      bases_{bases_of(regions_)},
       guards_{std::move(guards)},
-      claims_{std::make_shared<ClaimTable>(view_.axis(layout::Axis::kBlock).extent)} {
-  bases_.reserve(view_.regions().size());
-  add_bases(view_.regions(), bases_);
-}
+      claims_{std::make_shared<ClaimTable>()} {}
 
 PhysicalLayout::PhysicalLayout(const PhysicalLayout& data, std::vector<NamedLayout> plane_layouts,
                                std::vector<layout::Plane> planes)
@@ -119,6 +130,8 @@ PhysicalLayout::PhysicalLayout(const PhysicalLayout& data, std::vector<NamedLayo
       planes_{std::move(planes)},
       plane_layouts_{std::move(plane_layouts)},
       memories_{data.memories_},
+      regions_{layout::all_regions(view_, planes_)},
+      bases_{bases_of(regions_)},
       guards_{data.guards_},
       claims_{data.claims_} {
   for (const NamedLayout& plane : plane_layouts_) {
@@ -127,7 +140,6 @@ PhysicalLayout::PhysicalLayout(const PhysicalLayout& data, std::vector<NamedLayo
                            return std::ranges::find(memories_, memory) == memories_.end();
                          });
   }
-  add_bases(regions(), bases_);
 }
 
 PhysicalLayoutBuilder PhysicalLayout::fully_contiguous(const layout::LayoutConfig& config) {
@@ -143,8 +155,9 @@ PhysicalLayoutBuilder PhysicalLayout::packed(PackedLayout packed) {
   return PhysicalLayoutBuilder{packed};
 }
 
-Result<PhysicalLayoutPtr> PhysicalLayout::over(const LayoutView& view,
+Result<PhysicalLayoutPtr> PhysicalLayout::over(const LayoutView& whole_or_part,
                                                std::vector<memory::MemoryPtr> memories) {
+  KVFERRY_ASSIGN_OR_RETURN(const LayoutView view, whole_or_part.alone());
   KVFERRY_RETURN_IF_ERROR(check_disjoint({view.regions().begin(), view.regions().end()}));
   KVFERRY_RETURN_IF_ERROR(check_backed(view.regions(), memories));
   // make_shared cannot reach the private constructor.

@@ -61,6 +61,10 @@ class Rules {
     KVFERRY_RETURN_IF_ERROR(check_axes());
     KVFERRY_RETURN_IF_ERROR(check_part(Message::kModelLayersFieldNumber, layout_.first_layer(),
                                        layout_.num_layers(), layout_.model_layers()));
+    if (layout_.model_heads() != 0 && !layout_.has_num_heads()) {
+      return wrong(Message::kModelHeadsFieldNumber,
+                   fmt::format("{}, where num_heads is not", layout_.model_heads()));
+    }
     KVFERRY_RETURN_IF_ERROR(check_part(Message::kModelHeadsFieldNumber, layout_.first_head(),
                                        layout_.num_heads(), layout_.model_heads()));
     return layout_.arrangement() == v1::ARRANGEMENT_STRIDED ? check_strided() : check_packed();
@@ -185,6 +189,10 @@ class Rules {
   const Message& layout_;
 };
 
+std::uint64_t layers_of_model(const Message& layout) {
+  return layout.model_layers() != 0 ? layout.model_layers() : layout.num_layers();
+}
+
 /// The rules of the layout at `index`, which is a plane: those of its data hold for it, too.
 class PlaneRules {
  public:
@@ -231,8 +239,8 @@ class PlaneRules {
           std::tuple{Message::kNumLayersFieldNumber, plane_.num_layers(), data.num_layers()},
           std::tuple{Message::kPageSizeFieldNumber, plane_.page_size(), data.page_size()},
           std::tuple{Message::kFirstLayerFieldNumber, plane_.first_layer(), data.first_layer()},
-          std::tuple{Message::kModelLayersFieldNumber, plane_.model_layers(),
-                     data.model_layers()}}) {
+          std::tuple{Message::kModelLayersFieldNumber, layers_of_model(plane_),
+                     layers_of_model(data)}}) {
       if (own != of_data) {
         return wrong(number,
                      fmt::format("{}, and {} of the layout whose plane it is", own, of_data));

@@ -153,6 +153,28 @@ TEST(Planes, MayLieBetweenTheBytesOfTheData) {
               FailsWith(ErrorCode::kInvalidArgument, "those of plane \"scales\""));
 }
 
+/// Layers of 40 bytes and 60 of scales, one behind the other, and blocks without room for the last
+/// scales: each view by itself is whole.
+TEST(Planes, MustFitIntoEveryStepThatTheyShare) {
+  const LayoutConfig data{.num_blocks = 2,
+                          .num_layers = 10,
+                          .outer_dim = 1,
+                          .page_size = 1,
+                          .inner_dim = 40,
+                          .dtype_width_bytes = 1,
+                          .num_heads = 1};
+  LayoutConfig numbers = data;
+  numbers.inner_dim = 60;
+  const std::vector<Region> one{{kBase, 4096}};
+  const auto beside = [&](std::uint64_t block) {
+    const Steps steps{.stride_bytes = {block, 100, 0, 0, 0}};
+    return side_by_side(view(data, steps, 0, one), {{"scales", view(numbers, steps, 40, one)}});
+  };
+  EXPECT_THAT(beside(960), FailsWith(ErrorCode::kInvalidArgument, "lie between"));
+  EXPECT_THAT(beside(999), FailsWith(ErrorCode::kInvalidArgument, "lie between"));
+  EXPECT_THAT(beside(1000), IsOk());
+}
+
 TEST(Planes, MayLieBehindEachBlock) {
   const std::uint64_t data_bytes = kData.block_bytes();
   const std::uint64_t scale_bytes = scales_of(kData).block_bytes();
@@ -166,28 +188,57 @@ TEST(Planes, MayLieBehindEachBlock) {
               FailsWith(ErrorCode::kInvalidArgument, "lie between"));
 }
 
-/// One of a few axes' steps, with room in some, and a small offset.
+/// How the steps of a view are drawn.
+struct Room {
+  std::array<std::uint64_t, 5> least{};  ///< bytes that a step of each axis has at least
+  bool tight{false};
+};
+
+/// Steps that two views share: each has room for what lies inside it, or nearly.
+Room tight_room(std::mt19937_64& random, const LayoutConfig& config) {
+  const std::array<std::uint64_t, 5> extents{config.num_blocks, config.num_layers, config.outer_dim,
+                                             config.page_size, *config.num_heads};
+  Room room{.tight = true};
+  std::uint64_t spanned = 4 + random() % 4;
+  for (std::size_t axis = 5; axis-- > 0;) {
+    room.least[axis] = spanned - (random() % 4 == 0 ? 1 + random() % 2 : 0);
+    spanned += (extents[axis] - 1) * room.least[axis];
+  }
+  return room;
+}
+
+/// Of each axis, a step that may have room.
+Room loose_room(std::mt19937_64& random) {
+  Room room;
+  for (std::uint64_t& bytes : room.least) {
+    bytes = random() % 2 == 0 ? 0 : random() % 160;
+  }
+  return room;
+}
+
+/// Some order of axes and a small offset. Of a tight pair, the data begins where the region does,
+/// and the plane about where a row of data ends.
 LayoutView random_view(std::mt19937_64& random, const LayoutConfig& config,
-                       const std::vector<Region>& regions, bool in_layers,
-                       const std::array<std::uint64_t, 5>& room) {
+                       const std::vector<Region>& regions, bool in_layers, const Room& room) {
   std::array<std::size_t, 5> order{4, 3, 2, 1, 0};
-  if (random() % 2 == 0) {
+  if (!room.tight && random() % 2 == 0) {
     std::swap(order[0], order[1]);
   }
   const std::uint64_t extents[] = {config.num_blocks, config.num_layers, config.outer_dim,
                                    config.page_size, *config.num_heads};
   Steps steps;
-  std::uint64_t stride = config.inner_dim / *config.num_heads * config.dtype_width_bytes;
+  std::uint64_t spanned = config.inner_dim / *config.num_heads * config.dtype_width_bytes;
+  const bool is_data = spanned == 4;
   for (const std::size_t axis : order) {
     if (in_layers && axis == 1) {
       steps.regions[1] = 1;
       continue;
     }
-    stride = std::max(stride, room[axis]);
-    steps.stride_bytes[axis] = stride;
-    stride *= extents[axis];
+    steps.stride_bytes[axis] = std::max(spanned, room.least[axis]);
+    spanned += (extents[axis] - 1) * steps.stride_bytes[axis];
   }
-  return view(config, steps, random() % 40, regions);
+  const std::uint64_t tight_offset = is_data ? 0 : 3 + random() % 4;
+  return view(config, steps, room.tight ? tight_offset : random() % 40, regions);
 }
 
 TEST(Planes, AreTakenOnlyWhenNoByteIsShared) {
@@ -207,10 +258,7 @@ TEST(Planes, AreTakenOnlyWhenNoByteIsShared) {
     const std::uint64_t apart = random() % 3 == 0 ? 300 : 16'384;
     std::vector<Region> regions{{kBase, 8192}, {kBase + apart, 8192}};
     regions.resize(in_layers ? 2 : 1);
-    std::array<std::uint64_t, 5> room{};
-    for (std::uint64_t& bytes : room) {
-      bytes = random() % 2 == 0 ? 0 : random() % 160;
-    }
+    const auto room = random() % 2 == 0 ? tight_room(random, config) : loose_room(random);
     const LayoutView data = random_view(random, config, regions, in_layers, room);
     const LayoutView plane =
         random_view(random, scales_of(config, 1 + random() % 2), regions, in_layers, room);

@@ -127,6 +127,18 @@ TEST_F(Execute, RefusesSourceAndDestinationInOneBlock) {
   EXPECT_TRUE(destination_.holds_block(BlockId{4}, destination_, BlockId{0}));
 }
 
+TEST_F(Execute, RefusesABlockThatOneSourceGivesAndAnotherOverwrites) {
+  const std::vector<LayoutHandle> both{source_handle_, destination_handle_};
+  const auto gather = [&](const std::vector<BlockId>& from, const std::vector<BlockId>& to) {
+    return manager_->execute_transfer(both, from, destination_handle_, to);
+  };
+  refused(gather(block_ids({0, 1}), block_ids({1, 2})), ErrorCode::kInvalidArgument,
+          "block 1 of one layout is both source and destination");
+  const auto apart = gather(block_ids({0, 1}), block_ids({2, 3}));
+  ASSERT_THAT(apart, IsOk());
+  EXPECT_TRUE(apart->wait().ok());
+}
+
 TEST_F(Execute, RefusesTwoLayoutsOverTheSameMemory) {
   const auto over = [&](std::size_t first) {
     auto* const base = destination_.physical()->region_bases()[0];

@@ -71,28 +71,27 @@ PhysicalLayoutPtr quantized(const Rank& tp, const BlockAxes& order, std::uint64_
   const PackedLayout data = bytes_of(tp, order, page);
   auto made = PhysicalLayout::with_planes(
       allocated(data), {{"scales", allocated(scales_of(data, true, order_of_scales))},
-                        {"sums", allocated(scales_of(data, false, layout::kNhd))}});
+                        {"sums", allocated(scales_of(data, false, layout::kNhd)), true}});
   EXPECT_THAT(made, IsOk());
   return *made;
 }
 
-/// Calls `take` with the view of the data and of each plane, and a seed for it.
+using Bases = std::span<std::byte* const>;
+
+/// Calls `take` with the view of the data and of each plane by itself, where their regions begin,
+/// and a seed for it.
 template <class Take>
 void each_view(const PhysicalLayout& layout, const Take& take) {
-  take(layout.view(), kSeed);
-  for (std::size_t i = 0; i < layout.planes().size(); ++i) {
-    take(layout.planes()[i].view, kSeed + 1 + i);
+  std::uint64_t seed{kSeed};
+  take(layout.view(), layout.region_bases().first(layout.view().regions().size()), seed);
+  for (const transfer::NamedLayout& plane : layout.plane_layouts()) {
+    take(plane.layout->view(), plane.layout->region_bases(), ++seed);
   }
 }
 
-/// Where the regions that `view` sees begin.
-std::span<std::byte* const> bases_of(const PhysicalLayout& layout, const layout::LayoutView& view) {
-  return layout.region_bases().first(view.regions().size());
-}
-
 void fill(const PhysicalLayoutPtr& layout) {
-  each_view(*layout, [&](const layout::LayoutView& view, std::uint64_t seed) {
-    EXPECT_THAT(pattern_fill(view, bases_of(*layout, view),
+  each_view(*layout, [](const layout::LayoutView& view, Bases bases, std::uint64_t seed) {
+    EXPECT_THAT(pattern_fill(view, bases,
                              testing::pattern_blocks(view.axis(layout::Axis::kBlock).extent), seed),
                 IsOk());
   });
@@ -103,10 +102,10 @@ void fill(const PhysicalLayoutPtr& layout) {
 std::size_t views_right(const PhysicalLayout& layout, BlockId mine, BlockId theirs,
                         std::uint64_t token = 0) {
   std::size_t right{0};
-  each_view(layout, [&](const layout::LayoutView& whole, std::uint64_t seed) {
+  each_view(layout, [&](const layout::LayoutView& whole, Bases bases, std::uint64_t seed) {
     const layout::LayoutView view = *whole.slice(layout::Axis::kToken, token, 16);
     const std::vector<testing::PatternBlock> blocks{{mine, theirs}};
-    const auto wrong = pattern_check(view, bases_of(layout, view), blocks, seed);
+    const auto wrong = pattern_check(view, bases, blocks, seed);
     EXPECT_THAT(wrong, IsOk());
     right += wrong->empty() ? 1 : 0;
   });
@@ -275,6 +274,43 @@ TEST_F(PlanesTransfer, OfAnotherWidthAreRefusedByName) {
   EXPECT_TRUE(verdict->summary().starts_with("plane \"scales\": ")) << verdict->summary();
 }
 
+TEST_F(PlanesTransfer, AVerdictIsTheWorstOfThem) {
+  const PackedLayout data = bytes_of({}, layout::kNhd, 16);
+  PackedLayout elsewhere = scales_of(data, true, layout::kNhd);
+  elsewhere.arrangement = layout::Arrangement::kLayerSeparateBlockFirst;
+  add_owner(*PhysicalLayout::with_planes(allocated(data), {{"scales", allocated(elsewhere)}}));
+  start_reader(*PhysicalLayout::with_planes(
+      allocated(data), {{"scales", allocated(scales_of(data, true, layout::kNhd))}}));
+  EXPECT_EQ(reader_->manager->compatibility(theirs_[0], mine_)->verdict,
+            layout::Verdict::kCopyable);
+}
+
+TEST_F(PlanesTransfer, AssumedLayersAreTheirLayersToo) {
+  add_owner(quantized({}, layout::kNhd, 16));
+  const auto stage_of = [](PackedLayout packed) {
+    packed.layers = {6, 6, 12};
+    return packed;
+  };
+  const PackedLayout data = stage_of(bytes_of({}, layout::kNhd, 16));
+  start_reader(*PhysicalLayout::with_planes(
+      allocated(data), {{"scales", allocated(scales_of(data, true, layout::kNhd))},
+                        {"sums", allocated(scales_of(data, false, layout::kNhd))}}));
+  EXPECT_THAT(pull(block_ids({0}), block_ids({0})), FailsWith(ErrorCode::kIncompatible, ""));
+  ImportOptions options;
+  options.replace = true;
+  options.assume.layers = {6, 6, 12};
+  const auto message = *owners_[0]->manager->export_envelope();
+  theirs_ = *reader_->manager->import_metadata(message, options);
+  const auto transfer = pull(block_ids({7}), block_ids({2}));
+  ASSERT_THAT(transfer, IsOk());
+  ASSERT_TRUE(transfer->wait().ok());
+  // The owner counted its layers from 0 when it filled them: as many of them as there are here.
+  EXPECT_EQ(transfer->wait().bytes_moved, bytes_of_block(*own_));
+  options.assume.num_heads = 2;
+  EXPECT_THAT(reader_->manager->import_metadata(message, options),
+              FailsWith(ErrorCode::kInvalidArgument, "heads"));
+}
+
 TEST_F(PlanesTransfer, ChangedOnesMakeAnotherLayout) {
   const LayoutHandle old = add_owner(quantized({}, layout::kNhd, 16));
   start_reader(quantized({}, layout::kNhd, 16));
@@ -364,7 +400,16 @@ TEST(WithPlanes, RefusesWhatIsNoPlane) {
   refuses(PhysicalLayout::with_planes(data, {{"scales", guarded}}), "guards");
   refuses(testing::local_manager()->register_layout(
               *PhysicalLayout::with_planes(data, {{std::string(65, 'x'), scales}})),
-          "plane: ");
+          "layouts[1].plane: ");
+  const PackedLayout half = bytes_of({1, 2}, layout::kNhd, 16);
+  const auto of_tokens = allocated(scales_of(half, false, layout::kNhd));
+  refuses(PhysicalLayout::with_planes(allocated(half), {{"sums", of_tokens}}),
+          "plane \"sums\": head axis: it has all heads and the data has not");
+  EXPECT_THAT(PhysicalLayout::with_planes(allocated(half), {{"sums", of_tokens, true}}), IsOk());
+  PackedLayout own_scale = scales_of(half, false, layout::kNhd);
+  own_scale.heads = {1, 1, 2};
+  EXPECT_THAT(PhysicalLayout::with_planes(allocated(half), {{"sums", allocated(own_scale)}}),
+              IsOk());
 }
 
 }  // namespace

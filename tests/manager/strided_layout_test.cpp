@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kvferry/memory/memory.hpp"
+#include "kvferry/wire/envelope.hpp"
 #include "workers.hpp"
 
 namespace kvferry::manager {
@@ -148,6 +149,75 @@ TEST_F(StridedLayout, BlocksOfTwoGroupsAreNotTheSame) {
   const auto transfer = pull(1);
   ASSERT_THAT(transfer, IsOk());
   EXPECT_TRUE(transfer->wait().ok());
+}
+
+/// As an engine lends a range of its blocks, or a stage some of its layers.
+TEST_F(StridedLayout, OfASliceIsToldAndReadAsAnyOther) {
+  const std::uint64_t layer_bytes = kConfig.required_bytes() / 2;
+  const auto memory = *memory::allocate_system(2 * layer_bytes);
+  const PackedLayout packed{.config = kConfig,
+                            .arrangement = layout::Arrangement::kLayerSeparateBlockFirst,
+                            .order = layout::kNhd};
+  const LayoutView whole = *packed_view(
+      packed, {{address_of(memory), layer_bytes}, {address_of(memory) + layer_bytes, layer_bytes}});
+  const auto all = *PhysicalLayout::over(whole, {memory});
+  ASSERT_THAT(testing::pattern_fill(all->view(), all->region_bases(),
+                                    testing::pattern_blocks(kBlocks), kSeed),
+              IsOk());
+  const LayoutView lent =
+      *whole.slice(layout::Axis::kLayer, 1, 1)->slice(layout::Axis::kBlock, 2, 3);
+  const auto physical = PhysicalLayout::over(lent, {memory});
+  ASSERT_THAT(physical, IsOk());
+  EXPECT_EQ((*physical)->regions().size(), 1U);
+  ASSERT_THAT(owner_.manager->register_layout(*physical), IsOk());
+  const auto remote = reader_.manager->import_metadata(*owner_.manager->export_envelope());
+  ASSERT_THAT(remote, IsOk());
+  PackedLayout one{.config = kConfig, .order = layout::kHnd, .layers = {1, 1, 2}};
+  one.config.num_layers = 1;
+  const auto own = *PhysicalLayout::packed(one).allocate_system().build();
+  const auto mine = *reader_.manager->register_layout(own, {.access = Access::kNone});
+  const auto transfer =
+      reader_.manager->execute_transfer(remote->front(), block_ids({1}), mine, block_ids({5}));
+  ASSERT_THAT(transfer, IsOk());
+  ASSERT_TRUE(transfer->wait().ok());
+  const std::vector<testing::PatternBlock> blocks{{BlockId{5}, BlockId{3}}};
+  EXPECT_TRUE(pattern_check(own->view(), own->region_bases(), blocks, kSeed)->empty());
+  EXPECT_THAT(
+      reader_.manager->execute_transfer(remote->front(), block_ids({3}), mine, block_ids({5})),
+      FailsWith(ErrorCode::kInvalidArgument, "3"));
+  EXPECT_THAT(PhysicalLayout::over(*whole.slice(layout::Axis::kOuter, 1, 1), {memory}),
+              FailsWith(ErrorCode::kInvalidArgument, "outer axis: 1 from 1 of 2"));
+}
+
+TEST_F(StridedLayout, IsRefusedAtOnceWhenNoMessageCouldTellIt) {
+  const auto memory = *memory::allocate_system(kConfig.required_bytes());
+  layout::LayoutConfig opaque = kConfig;
+  opaque.num_heads.reset();
+  LayoutView::Parts parts =
+      strided_layout(opaque, Steps{.stride_bytes = {8'192, 4'096, 2'048, 0, 0}});
+  parts.regions = {{address_of(memory), memory->bytes().size()}};
+  parts.packing = std::string(65, 'x');
+  const auto physical = *PhysicalLayout::over(*LayoutView::create(parts), {memory});
+  EXPECT_THAT(owner_.manager->register_layout(physical),
+              FailsWith(ErrorCode::kInvalidArgument, "layouts[0].packing: "));
+  EXPECT_THAT(owner_.manager->export_envelope(), IsOk());
+  EXPECT_THAT(owner_.manager->register_layout(physical, {.access = Access::kNone}), IsOk())
+      << "nobody is told of it";
+}
+
+/// Blocks cost a peer nothing to say, and a reader nothing to hear.
+TEST_F(StridedLayout, OfMoreBlocksThanThereCanBeIsRefusedByItsMemory) {
+  auto said = *wire::decode_envelope(*owner_.manager->export_envelope());
+  wire::EnvelopeLayout layout;
+  layout.access = Access::kRead;
+  PackedLayout packed{.config = kConfig, .order = layout::kNhd};
+  packed.config.num_blocks = std::uint64_t{1} << 48U;
+  layout.description = packed;
+  layout.regions = {{4096, packed.config.required_bytes()}};
+  said.layouts.push_back(layout);
+  ++said.generation;
+  EXPECT_THAT(reader_.manager->import_metadata(*wire::encode_envelope(said)),
+              FailsWith(ErrorCode::kInvalidArgument, "not inside memory that the peer registered"));
 }
 
 TEST_F(StridedLayout, LiesInItsMemory) {

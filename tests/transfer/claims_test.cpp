@@ -23,7 +23,7 @@ using testing::FailsWith;
 using testing::IsOk;
 
 TEST(ClaimTable, RefusesABlockThatAnotherHasAndNamesIt) {
-  ClaimTable table{130};
+  ClaimTable table;
   EXPECT_THAT(table.claim(block_ids({0, 63, 64, 129})), IsOk());
   for (const std::uint64_t taken : {0U, 63U, 64U, 129U}) {
     EXPECT_THAT(table.claim(block_ids({1, taken})),
@@ -33,15 +33,24 @@ TEST(ClaimTable, RefusesABlockThatAnotherHasAndNamesIt) {
 }
 
 TEST(ClaimTable, GivesBackOnlyWhatIsNamed) {
-  ClaimTable table{64};
+  ClaimTable table;
   ASSERT_THAT(table.claim(block_ids({3, 4})), IsOk());
   table.release(block_ids({3}));
   EXPECT_THAT(table.claim(block_ids({3})), IsOk());
   EXPECT_THAT(table.claim(block_ids({4})), FailsWith(ErrorCode::kBusy, "block 4"));
 }
 
+TEST(ClaimTable, TakesAnyBlockThereCanBe) {
+  ClaimTable table;
+  const std::vector<BlockId> far = block_ids({~std::uint64_t{0}, 0, std::uint64_t{1} << 40U});
+  ASSERT_THAT(table.claim(far), IsOk());
+  EXPECT_THAT(table.claim(far), FailsWith(ErrorCode::kBusy, "block 18446744073709551615"));
+  table.release(far);
+  EXPECT_THAT(table.claim(far), IsOk());
+}
+
 TEST(Claims, AreGivenBackOnceWhateverHappensToTheObject) {
-  const auto table = std::make_shared<ClaimTable>(8);
+  const auto table = std::make_shared<ClaimTable>();
   const std::vector<BlockId> blocks = block_ids({1, 2});
   {
     auto first_taken = Claims::take(table, nullptr, blocks);
@@ -60,7 +69,7 @@ TEST(Claims, AreGivenBackOnceWhateverHappensToTheObject) {
 }
 
 TEST(Claims, SayInTheGuardsThatTheirBlocksAreBeingWritten) {
-  const auto table = std::make_shared<ClaimTable>(8);
+  const auto table = std::make_shared<ClaimTable>();
   const BlockGuardsPtr guards = *BlockGuards::allocate(8);
   const std::vector<BlockId> blocks = block_ids({1, 2});
   {
@@ -77,7 +86,7 @@ TEST(Claims, SayInTheGuardsThatTheirBlocksAreBeingWritten) {
 }
 
 TEST(Claims, LeaveABlockToTheEngineThatWritesIt) {
-  const auto table = std::make_shared<ClaimTable>(8);
+  const auto table = std::make_shared<ClaimTable>();
   const BlockGuardsPtr guards = *BlockGuards::allocate(8);
   ASSERT_THAT(guards->begin_write(BlockId{5}), IsOk());
   EXPECT_THAT(Claims::take(table, guards, block_ids({4, 5, 6})),
@@ -93,7 +102,7 @@ TEST(ClaimTable, LetsOneThreadInAtATime) {
   constexpr int kThreads = 8;
   constexpr int kRounds = 5000;
   constexpr std::uint64_t kBlocks = 70;
-  ClaimTable table{kBlocks};
+  ClaimTable table;
   std::array<std::atomic<int>, kBlocks> inside{};
   std::array<std::uint64_t, kBlocks> plain{};  // Written under the claim only: TSan looks on.
   std::atomic<int> collisions{0};

@@ -22,7 +22,7 @@ class Rig {
       : source{config, layout::Arrangement::kFullyContiguous, 1},
         destination{config, layout::Arrangement::kLayerSeparateBlockFirst, 2},
         backend{std::make_shared<FakeBackend>(source.physical(), destination.physical())},
-        claims{std::make_shared<transfer::ClaimTable>(config.num_blocks)},
+        claims{std::make_shared<transfer::ClaimTable>()},
         source_gate{std::make_shared<transfer::Gate>()},
         destination_gate{std::make_shared<transfer::Gate>()},
         clock_{std::move(clock)} {

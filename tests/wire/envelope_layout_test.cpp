@@ -74,6 +74,7 @@ TEST(EnvelopeLayout, PartsLieInTheModel) {
                  "4, and 2 from 3 on are here");
   expect_corrupt("parts", number_field(15, 2) + number_field(25, ~0ULL) + number_field(26, ~0ULL),
                  "layouts[0].model_heads at ");
+  expect_corrupt("parts", number_field(26, 4), "4, where num_heads is not");
 }
 
 TEST(EnvelopeLayout, FeaturesAreSaid) {
@@ -87,9 +88,12 @@ TEST(EnvelopeLayout, FeaturesAreSaid) {
   EXPECT_TRUE(decode_envelope(framed(body("strides", strided(2, kSteps)))));
 }
 
-/// A body with layouts that have ids and planes, in order, and the same axes.
-Result<Envelope> read_planes(const std::vector<std::string>& layouts, bool said = true) {
-  std::string body = said ? bytes_field(8, "planes") : "";
+/// A body with layouts that have ids and planes, in order, and the same axes; it says that planes
+/// are needed, and perhaps another feature.
+Result<Envelope> read_planes(const std::vector<std::string>& layouts,
+                             std::string_view other_feature = "", bool said = true) {
+  std::string body = other_feature.empty() ? "" : bytes_field(8, other_feature);
+  body += said ? bytes_field(8, "planes") : "";
   for (const std::string& layout : layouts) {
     body += bytes_field(10, layout_with(layout));
   }
@@ -107,13 +111,17 @@ TEST(EnvelopeLayout, PlanesFollowTheirLayoutAndAgreeWithIt) {
   ASSERT_TRUE(good) << good.error().message;
   EXPECT_EQ(good->layouts[2].plane, "sums");
   EXPECT_EQ(good->layouts[2].id, good->layouts[0].id);
+  const std::string layers = number_field(9, 2);
+  EXPECT_TRUE(read_planes({data + layers, plane(3, "scales", like + layers + number_field(24, 2))},
+                          "parts"))
+      << "all layers of the model, told in two ways";
   const auto refused = [](const Result<Envelope>& read, std::string_view message) {
     SCOPED_TRACE(message);
     ASSERT_FALSE(read);
     EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
     EXPECT_NE(read.error().message.find(message), std::string::npos) << read.error().message;
   };
-  refused(read_planes({data, plane(3, "scales", like)}, false),
+  refused(read_planes({data, plane(3, "scales", like)}, "", false),
           "\"planes\", which a layout needs, is not there");
   refused(read_planes({plane(3, "scales", like)}), "layouts[0].id at ");
   refused(read_planes({data, plane(4, "scales", like)}),

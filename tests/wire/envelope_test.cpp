@@ -364,7 +364,7 @@ TEST(Envelope, IsNotWrittenForLayoutsThatCannotBe) {
         message);
   };
   refuse_strided([](auto& parts) { parts.packing = "cpu"; },
-                 "layouts[0]: holds what an envelope cannot say");
+                 "layouts[0].model_heads: 16, where num_heads is not");
   refuse_strided([](auto& parts) { parts.axes[0].origin = 1; },
                  "layouts[0]: holds what an envelope cannot say");
   refuse_strided(

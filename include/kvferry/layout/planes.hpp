@@ -29,7 +29,7 @@ struct Plane {
 };
 
 /// Puts the regions of `planes` behind those of `data` and of each other, so that the views of a
-/// layout count their regions in one list: each sees those in front of its own too.
+/// layout tell places in one list, that of all_regions().
 ///
 /// Errors: kInvalidArgument for more than kMaxPlanes; naming the plane without a name, with that of
 /// another one, with other
@@ -39,7 +39,7 @@ struct Plane {
                                                       std::vector<Plane> planes);
 
 /// The list in which the views of a layout count their regions.
-[[nodiscard]] std::span<const Region> all_regions(const LayoutView& data,
-                                                  std::span<const Plane> planes) noexcept;
+[[nodiscard]] std::vector<Region> all_regions(const LayoutView& data,
+                                              std::span<const Plane> planes);
 
 }  // namespace kvferry::layout

@@ -109,8 +109,15 @@ class LayoutView {
   /// Errors: kInvalidArgument when the range is empty or leaves the axis, or cuts the elements.
   [[nodiscard]] Result<LayoutView> slice(Axis axis, std::uint64_t first, std::uint64_t count) const;
 
-  /// The same view with its regions behind `others` in one list. Its places are where they were.
-  [[nodiscard]] LayoutView behind(std::span<const Region> others) const;
+  /// The same view where `others` regions stand in front of its own in one list: places are told in
+  /// that list, regions() are its own.
+  [[nodiscard]] LayoutView behind(std::size_t others) const;
+
+  /// The same places as a view of its own: blocks count from 0, and there is no region in which no
+  /// place is.
+  ///
+  /// Errors: kInvalidArgument naming an axis, but block, layer and head, of which it is a part.
+  [[nodiscard]] Result<LayoutView> alone() const;
 
   /// The same memory with token, head and element as one opaque piece, named NHD or HND after
   /// their order; nothing when they are not contiguous in either order, or not all heads.
@@ -120,9 +127,11 @@ class LayoutView {
   friend bool operator==(const LayoutView&, const LayoutView&) = default;
 
  private:
-  explicit LayoutView(Parts parts) : parts_{std::move(parts)} {}
+  explicit LayoutView(Parts parts, std::size_t regions_before = 0)
+      : parts_{std::move(parts)}, regions_before_{regions_before} {}
 
   Parts parts_;
+  std::size_t regions_before_;  ///< in front of its own, and in first_region
 };
 
 /// The view of a layout: told apart where its config says order and number of heads, opaque where

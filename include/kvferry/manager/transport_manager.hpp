@@ -121,8 +121,9 @@ class TransportManager {
   /// Names a layout, and makes its memory reachable for peers as far as `access` goes.
   ///
   /// Errors: kBusy after 65,536 layouts in the life of this manager, because ids are never used
-  ///         again; kInvalidArgument for a group of more than 64 bytes or with control characters;
-  ///         those of Agent::register_memory(). Nothing is registered then.
+  ///         again; kInvalidArgument naming what no envelope can tell of a layout that peers may
+  ///         see, such as a group, a packing or the name of a plane of more than 64 bytes or with
+  ///         control characters; those of Agent::register_memory(). Nothing is registered then.
   [[nodiscard]] Result<LayoutHandle> register_layout(transfer::PhysicalLayoutPtr layout,
                                                      const RegisterOptions& options = {});
 
@@ -149,7 +150,7 @@ class TransportManager {
   /// part is told as if it were all.
   ///
   /// Errors: kUnavailable without an agent; kIncompatible naming a layout that `format` cannot
-  ///         tell: strides in both, another order than NHD and HND in A; those of
+  ///         tell: strides and planes in both, another order than NHD and HND in A; those of
   ///         Agent::local_metadata().
   [[nodiscard]] Result<wire::SerializedLayout> export_metadata(
       wire::MessageFormat format = wire::MessageFormat::kA) const;

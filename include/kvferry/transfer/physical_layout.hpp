@@ -30,6 +30,10 @@ using PhysicalLayoutPtr = std::shared_ptr<const PhysicalLayout>;
 struct NamedLayout {
   std::string name;
   PhysicalLayoutPtr layout;
+  /// Of a plane with all heads beside data with some of them: whether the other ranks have the same
+  /// bytes. A scale for each token over a rank's own heads is not the same: it is head `rank` of as
+  /// many as there are ranks.
+  bool same_on_all_ranks{false};
 };
 
 /// A layout and the memory in which it lies, in this process.
@@ -47,18 +51,22 @@ class PhysicalLayout {
   [[nodiscard]] static PhysicalLayoutBuilder packed(layout::PackedLayout packed);
   /// Any view over memory of this process: an engine's own tensors, with padding or without, or a
   /// part of one big allocation. What is without padding is told to peers as such, which every peer
-  /// understands. Each region of the view lies in one of `memories`.
+  /// understands. Each region of the view lies in one of `memories`. The blocks of a slice count
+  /// from 0.
   ///
-  /// Errors: kInvalidArgument for regions that overlap, or lie in none of the memories.
+  /// Errors: those of LayoutView::alone(); kInvalidArgument for regions that overlap, or lie in
+  /// none
+  ///         of the memories.
   [[nodiscard]] static Result<std::shared_ptr<const PhysicalLayout>> over(
       const layout::LayoutView& view, std::vector<memory::MemoryPtr> memories);
 
   /// `data` with planes that move with its blocks: one layout, whose guards and claims are those of
-  /// the data.
+  /// the data. A transfer into a plane's own layout, if that is registered too, is no transfer into
+  /// this one: they are the caller's to keep apart.
   ///
   /// Errors: those of layout::side_by_side(); kInvalidArgument for a layout that is null, or a
-  /// plane
-  ///         with guards, planes of its own or another kind of storage.
+  ///         plane with guards, planes of its own or another kind of storage, or with all heads
+  ///         beside some of the data's that does not say to be the same on all ranks.
   [[nodiscard]] static Result<PhysicalLayoutPtr> with_planes(const PhysicalLayoutPtr& data,
                                                              std::vector<NamedLayout> planes);
 
@@ -74,9 +82,7 @@ class PhysicalLayout {
     return plane_layouts_;
   }
   /// Of the data, then of each plane.
-  [[nodiscard]] std::span<const Region> regions() const noexcept {
-    return layout::all_regions(view_, planes_);
-  }
+  [[nodiscard]] std::span<const Region> regions() const noexcept { return regions_; }
   [[nodiscard]] StorageKind storage_kind() const noexcept {
     return memories_.front()->storage_kind();
   }
@@ -104,6 +110,7 @@ class PhysicalLayout {
   std::vector<layout::Plane> planes_;
   std::vector<NamedLayout> plane_layouts_;
   std::vector<memory::MemoryPtr> memories_;
+  std::vector<Region> regions_;
   std::vector<std::byte*> bases_;
   BlockGuardsPtr guards_;
   std::shared_ptr<ClaimTable> claims_;  // shared: with transfers that write into it
