@@ -5,7 +5,7 @@
     scripts/fuzz.py                          builds, then ten minutes each, two at a time or more
     scripts/fuzz.py --seconds 60 format_a    one target, for a minute
 
-What a run learns stays in build-fuzz/fuzz/TARGET/corpus for the next one. Exit: 0 nothing found,
+What a run learns stays in build-asan/fuzz/TARGET/corpus for the next one. Exit: 0 nothing found,
 1 something found (the input is kept, and the command that shows it again is printed).
 """
 
@@ -116,8 +116,8 @@ def main():
     if unknown:
         parser.error(f"no target {', '.join(unknown)}")
     if not options.built:
-        subprocess.run([tree.ROOT / "scripts/build.sh", "fuzz", "kvferry_fuzz"], check=True)
-    build = (options.built or tree.ROOT / "build-fuzz").resolve()
+        subprocess.run([tree.ROOT / "scripts/build.sh", "asan", "kvferry_fuzz"], check=True)
+    build = (options.built or tree.ROOT / "build-asan").resolve()
     found = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         targets = options.targets or list(fuzz_seeds.SEEDS)

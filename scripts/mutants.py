@@ -4,7 +4,7 @@
 
     scripts/mutants.py tests/e2e/mutants/plan -- tests/e2e/plan_model.py {tool} --pairs 300
     scripts/mutants.py tests/mutants/wire --tests wire golden
-    scripts/mutants.py tests/mutants/fuzz --preset fuzz --build-target kvferry_fuzz_format_a -- \\
+    scripts/mutants.py tests/mutants/fuzz --preset asan --build-target kvferry_fuzz_format_a -- \\
         scripts/fuzz.py --built {build} --seconds 60 format_a
 
 tests/mutants/fuzz_envelope likewise, with the target envelope.

@@ -35,10 +35,10 @@ class ReadLog(unittest.TestCase):
 
     def test_a_finding_comes_with_the_command_that_shows_it_again(self):
         report = fuzz.read_log("format_a", FOUND, 0.3, 77)
-        lines = fuzz.lines_of(report, "build-fuzz/bin/fuzz/kvferry_fuzz_format_a")
+        lines = fuzz.lines_of(report, "build-asan/bin/fuzz/kvferry_fuzz_format_a")
         self.assertIn("FOUND after 0.3 s", lines[0])
         self.assertIn("heap-buffer-overflow", lines[1])
-        self.assertEqual(lines[2].strip(), "again: build-fuzz/bin/fuzz/kvferry_fuzz_format_a "
+        self.assertEqual(lines[2].strip(), "again: build-asan/bin/fuzz/kvferry_fuzz_format_a "
                                            "findings/crash-0a")
 
     def test_a_kept_input_is_a_finding_whatever_the_exit_code(self):
