@@ -113,11 +113,12 @@ std::string_view to_string(Verdict verdict) noexcept {
 }
 
 std::string Compatibility::summary() const {
-  if (reasons.empty()) {
-    return std::string{to_string(verdict)};
+  std::string text{to_string(verdict)};
+  if (!reasons.empty()) {
+    const Reason& first = reasons.front();
+    text = first.field + " " + first.left + " against " + first.right + ": " + first.advice;
   }
-  const Reason& first = reasons.front();
-  return first.field + " " + first.left + " against " + first.right + ": " + first.advice;
+  return assumed.empty() ? text : text + " (assumed " + assumed + ")";
 }
 
 Compatibility compatible(const LayoutView& left, const LayoutView& right) {

@@ -34,6 +34,14 @@ Result<void> check_sharing(Sharing sharing, std::span<const BlockId> source,
   return {};
 }
 
+/// A verdict that rests on what was assumed says so.
+Error with_assumed(Error error, const std::string& assumed) {
+  if (error.code == ErrorCode::kIncompatible && !assumed.empty()) {
+    error.message += " (assumed " + assumed + ")";
+  }
+  return error;
+}
+
 Result<transfer::GatePass> enter(const TransferEnd& end, LayoutHandle handle) {
   transfer::GatePass pass{end.gate()};
   if (!pass.entered()) {
@@ -192,7 +200,12 @@ Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
   KVFERRY_ASSIGN_OR_RETURN(Ends ends, find_ends(sources, destination));
   std::vector<PlannedPart> planned;
   auto group = std::make_shared<transfer::TransferGroup>();
-  KVFERRY_ASSIGN_OR_RETURN(group->plan, plan_parts(ends, blocks, options, planned));
+  group->assumed = assumed_of(ends.sources, ends.destination);
+  auto plan = plan_parts(ends, blocks, options, planned);
+  if (!plan) {
+    return with_assumed(std::move(plan).error(), group->assumed);
+  }
+  group->plan = *plan;
   if (group->plan.coverage < 1) {
     group->partial_blocks.assign(blocks.destination.begin(), blocks.destination.end());
     std::ranges::sort(group->partial_blocks);

@@ -43,6 +43,10 @@ struct TransferEnd {
   [[nodiscard]] const std::string& group() const noexcept {
     return is_local() ? local->group : remote.layout->told.group;
   }
+  /// Empty where all was told.
+  [[nodiscard]] std::string assumed() const {
+    return is_local() ? "" : to_string(remote.peer->identity.assume);
+  }
 };
 
 /// What to do about layouts of two groups.
@@ -53,6 +57,10 @@ inline constexpr const char* kOtherBlocks =
 [[nodiscard]] inline bool share_ids(const TransferEnd& a, const TransferEnd& b) noexcept {
   return a.group().empty() || b.group().empty() || a.group() == b.group();
 }
+
+/// What was assumed of any of the ends, each thing once.
+[[nodiscard]] std::string assumed_of(std::span<const TransferEnd> sources,
+                                     const TransferEnd& destination);
 
 /// Why blocks of the two cannot be whole at the other one: a plane that only one of them has.
 [[nodiscard]] std::optional<layout::Reason> plane_of_one(const TransferEnd& source,

@@ -3,7 +3,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "kvferry/base/try.hpp"
 #include "manager/impl.hpp"
@@ -98,6 +102,19 @@ Result<TransferEnd> TransportManager::Impl::find_end(LayoutHandle handle) const 
   return end;
 }
 
+std::string assumed_of(std::span<const TransferEnd> sources, const TransferEnd& destination) {
+  std::vector<std::string> all;
+  std::ranges::transform(sources, std::back_inserter(all), &TransferEnd::assumed);
+  all.push_back(destination.assumed());
+  std::string text;
+  for (auto one = all.begin(); one != all.end(); ++one) {
+    if (!one->empty() && std::find(all.begin(), one, *one) == one) {
+      text.append(text.empty() ? "" : "; ").append(*one);
+    }
+  }
+  return text;
+}
+
 std::optional<layout::Reason> plane_of_one(const TransferEnd& source,
                                            const TransferEnd& destination) {
   constexpr const char* kAdvice =
@@ -126,7 +143,7 @@ void take_worse(const std::string& plane, layout::Compatibility of_plane,
     return;
   }
   if (of_plane.verdict > verdict.verdict) {
-    verdict = {of_plane.verdict, {}};
+    verdict = {of_plane.verdict, {}, std::move(verdict.assumed)};
   }
   for (layout::Reason& reason : of_plane.reasons) {
     reason.field = "plane \"" + plane + "\": " + reason.field;
@@ -142,6 +159,7 @@ Result<layout::Compatibility> TransportManager::Impl::compatibility(
   KVFERRY_ASSIGN_OR_RETURN(const TransferEnd from, find_end(source));
   KVFERRY_ASSIGN_OR_RETURN(const TransferEnd to, find_end(destination));
   layout::Compatibility verdict = compatible(from.view(), to.view());
+  verdict.assumed = assumed_of({&from, 1}, to);
   if (auto reason = plane_of_one(from, to)) {
     verdict.verdict = layout::Verdict::kImpossible;
     verdict.reasons.insert(verdict.reasons.begin(), *std::move(reason));

@@ -23,6 +23,7 @@ struct TransferGroup {
   std::vector<TransferMember> members;
   plan::PlanSummary plan;
   std::vector<BlockId> partial_blocks;  ///< ascending; of a transfer that does not cover them
+  std::string assumed;                  ///< of its ends
 };
 
 /// What the group's parts have come to, together.

@@ -55,6 +55,7 @@ std::optional<TransferReport> ask_all(const TransferGroup& group, const Ask& ask
 TransferReport combined(const TransferGroup& group, const std::vector<TransferReport>& reports) {
   TransferReport all;
   all.plan = group.plan;
+  all.assumed = group.assumed;
   for (std::size_t i = 0; i < reports.size(); ++i) {
     const TransferReport& one = reports[i];
     take_error(group.members[i], one, all);

@@ -352,10 +352,26 @@ TEST_F(Import, WhatIsNotSaidIsRefusedUntilItIsAssumed) {
   const auto transfer = pull(handles->at(1));
   ASSERT_THAT(transfer, IsOk());
   EXPECT_TRUE(transfer->wait().ok());
+  EXPECT_EQ(transfer->wait().assumed, "order=NHD,heads=2");
+  const auto verdict = reader_.manager->compatibility(handles->at(1), to);
+  ASSERT_THAT(verdict, IsOk());
+  EXPECT_EQ(verdict->verdict, layout::Verdict::kNeedsReordering);
+  EXPECT_EQ(verdict->assumed, "order=NHD,heads=2");
+  EXPECT_TRUE(verdict->summary().ends_with(" (assumed order=NHD,heads=2)")) << verdict->summary();
+  EXPECT_EQ(reader_.manager->compatibility(mine_, to)->assumed, "") << "all was told";
   const auto wrong = testing::pattern_check(other->view(), other->region_bases(),
                                             testing::pattern_blocks(1), kSeed);
   ASSERT_THAT(wrong, IsOk());
   EXPECT_TRUE(wrong->empty());
+}
+
+TEST_F(Import, WhatWasAssumedIsPartOfARefusal) {
+  ImportOptions options = knowing_heads();
+  options.assume.heads = {0, 2, 4};
+  const auto handles = reader_.manager->import_metadata(owner_.exported(), options);
+  ASSERT_THAT(handles, IsOk());
+  EXPECT_THAT(pulls(handles->at(1), kSeed),
+              FailsWith(ErrorCode::kIncompatible, "(assumed order=NHD,heads=2,heads=0 to 2 of 4)"));
 }
 
 TEST_F(Import, AssumptionsThatContradictTheMessageAreRefused) {

@@ -138,17 +138,14 @@ class Decode {
                                    std::vector<BlockId> destination,
                                    plan::LayerRange layers) const {
     const Node& own = nodes_[node];
-    TransferStory story =
-        pull_blocks(own.manager(), own.layout().view(),
-                    {.from = {remote_},
-                     .source = std::move(source),
-                     .to = own.handle(),
-                     .destination = std::move(destination),
-                     .layers = layers,
-                     .deadline = deadline_after(SteadyClock{}.now(), kStepDeadline)},
-                    {.source_page = page_size_});
-    story.assumed = "heads=" + std::to_string(kHeads);
-    return story;
+    return pull_blocks(own.manager(), own.layout().view(),
+                       {.from = {remote_},
+                        .source = std::move(source),
+                        .to = own.handle(),
+                        .destination = std::move(destination),
+                        .layers = layers,
+                        .deadline = deadline_after(SteadyClock{}.now(), kStepDeadline)},
+                       {.source_page = page_size_});
   }
 
   [[nodiscard]] std::uint64_t bytes() const {

@@ -58,7 +58,6 @@ Outcome<TransferStory> carry_out(const MoveOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const auto peers, fetch_peers(options, order.deadline));
   KVFERRY_ASSIGN_OR_RETURN(const Node node, own_node(options, "pull", own_blocks));
   KVFERRY_ASSIGN_OR_RETURN(TransferStory story, pull_from(peers, options, order, node));
-  story.assumed = to_string(order.assumption);
   note_fault(node, story);
   if (dump.has_value() && !story.report.route.empty()) {
     KVFERRY_ASSIGN_OR_RETURN(

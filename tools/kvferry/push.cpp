@@ -83,7 +83,6 @@ Outcome<TransferStory> carry_out(const MoveOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const auto peers, fetch_peers(options, order.deadline));
   KVFERRY_ASSIGN_OR_RETURN(const Node node, own_node(options, "push", own_blocks));
   KVFERRY_ASSIGN_OR_RETURN(TransferStory story, push_to(peers.front(), options, order, node));
-  story.assumed = to_string(order.assumption);
   note_fault(node, story);
   return story;
 }

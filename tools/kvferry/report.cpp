@@ -60,8 +60,8 @@ nlohmann::ordered_json json_of(const TransferStory& story) {
   if (report.plan.coverage < 1 && report.ok()) {
     document["partial_blocks"] = ids_json(report.partial_blocks);
   }
-  if (!story.assumed.empty()) {
-    document["assumed"] = story.assumed;
+  if (!report.assumed.empty()) {
+    document["assumed"] = report.assumed;
   }
   if (story.fault.has_value() && story.fault->struck) {
     document["fault_at"] = story.fault->fault_at;
@@ -97,8 +97,8 @@ std::string text_of(const TransferStory& story) {
       human_bytes(report.bytes_moved), report.route.empty() ? "no route" : report.route,
       seconds(report.transfer_time) * 1e3, gb_per_s(report), report.plan.runs_before,
       report.plan.runs);
-  if (!story.assumed.empty()) {
-    text += fmt::format("; assumed {}", story.assumed);
+  if (!report.assumed.empty()) {
+    text += fmt::format("; assumed {}", report.assumed);
   }
   if (story.verified != "none") {
     text += fmt::format("; {} ({}, {:.2f} ms)", report.ok() ? "every byte checked" : "checked",

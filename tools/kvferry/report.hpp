@@ -20,7 +20,6 @@ struct TransferStory {
   transfer::TransferReport report;  ///< its bad blocks are those of the check too
   std::string verified{"none"};     ///< "none", "pattern"
   double verify_seconds{0};
-  std::string assumed;  ///< of the peer; empty: nothing
   std::optional<testing::FaultReport> fault;
 };
 

@@ -32,8 +32,9 @@ struct Reason {
 struct Compatibility {
   Verdict verdict{Verdict::kIdentical};
   std::vector<Reason> reasons;  ///< why it is not better than `verdict`; empty unless that matters
+  std::string assumed{};        ///< what the caller said of layouts whose message does not say it
 
-  /// One sentence: the first reason with both values and the advice.
+  /// One sentence: the first reason with both values and the advice, and what was assumed.
   [[nodiscard]] std::string summary() const;
 };
 

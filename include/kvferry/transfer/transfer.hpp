@@ -48,6 +48,7 @@ struct TransferReport {
   plan::PlanSummary plan{};      ///< what was to be moved
   std::uint64_t bytes_moved{0};  ///< by requests that ended; a failed one may have moved more
   std::string route{};           ///< "host copy", "shm read"
+  std::string assumed{};         ///< of peers' layouts, by whoever imported them: "heads=8"
   Duration plan_time{};          ///< checks and planning, before the first byte
   Duration transfer_time{};      ///< from the first byte to the end
   /// Whether nothing can touch the destination any more. If false, its blocks stay claimed, in
