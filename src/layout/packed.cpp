@@ -20,6 +20,9 @@ std::string text(const Rank& rank) {
 }
 
 Result<void> check_rank(std::string_view field, const Rank& rank) {
+  if (rank.ranks == 0) {
+    return invalid(std::string{field} + " " + text(rank) + ": there is at least 1 rank");
+  }
   if (rank.rank >= rank.ranks) {
     return invalid(std::string{field} + " " + text(rank) +
                    ": the first of the two is a rank below " + std::to_string(rank.ranks));

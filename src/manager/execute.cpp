@@ -42,6 +42,12 @@ Error with_assumed(Error error, const std::string& assumed) {
   return error;
 }
 
+/// As people know a source: by its worker, and exactly.
+std::string name_of(const TransferEnd& end, LayoutHandle handle) {
+  return end.is_local() ? to_string(handle)
+                        : end.remote.peer->identity.agent_name + ", " + to_string(handle);
+}
+
 Result<transfer::GatePass> enter(const TransferEnd& end, LayoutHandle handle) {
   transfer::GatePass pass{end.gate()};
   if (!pass.entered()) {
@@ -216,7 +222,8 @@ Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
     KVFERRY_ASSIGN_OR_RETURN(auto parts,
                              prepare(ends, std::move(part), blocks.destination, options, moments));
     all.push_back(std::move(parts));
-    group->members.push_back({nullptr, sources.size() == 1 ? "" : to_string(sources[source])});
+    group->members.push_back(
+        {nullptr, sources.size() == 1 ? "" : name_of(ends.sources[source], sources[source])});
   }
   const TransferEnd& to = ends.destination;
   KVFERRY_ASSIGN_OR_RETURN(

@@ -89,6 +89,7 @@ class Plan(unittest.TestCase):
                       ["--from", LLAMA, "--to", LLAMA, "--blocks", "0:0", "--colour", "red"]):
             self.ends(run("plan", *words), 2, "kvferry: ")
         self.ends(plan(LLAMA, LLAMA, "0"), 2, "'0' is not SOURCE:DESTINATION")
+        self.ends(plan(LLAMA, LLAMA, "0:"), 2, "'0:' is not SOURCE:DESTINATION")
         self.ends(plan(LLAMA, LLAMA, "a:0"), 2, "'a' is not a number")
         self.ends(plan(LLAMA, LLAMA, "0:0", "--layers", "3"), 2, "'3' is not FIRST:END")
         self.ends(plan(LLAMA + ",colour=red", LLAMA, "0:0"), 2, "'colour' is not blocks")
@@ -148,6 +149,9 @@ class Plan(unittest.TestCase):
                 (LLAMA, LLAMA + ",layout=ls", 0, "copyable", None),
                 (LLAMA, LLAMA + ",order=hnd,tp=1/2", 0, "needs reordering", "inner_shape"),
                 (LLAMA + ",order=hnd", LLAMA + ",order=utp", 0, "copyable", None),
+                (LLAMA + ",tp=0/2", LLAMA + ",tp=1/2", 1, "impossible", "heads"),
+                (LLAMA + ",pp=0/2", LLAMA, 0, "copyable", "layers"),
+                (LLAMA, LLAMA + ",tp=0/2", 0, "copyable", "heads"),
                 (LLAMA, "geometry:llama-3.3-70b", 1, "impossible", "num_layers"),
                 (LLAMA, LLAMA + ",dtype=1", 1, "impossible", "dtype_width_bytes")):
             with self.subTest(f"{left} {right}"):

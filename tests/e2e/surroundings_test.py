@@ -10,11 +10,14 @@ and devices.
     surroundings_test.py PATH_OF_THE_TOOL
 """
 
+import json
 import os
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -121,6 +124,60 @@ class Surroundings(unittest.TestCase):
             "--peer", "prefill", "--blocks", "0:0", "--deadline", "500ms", *GEOMETRY)
         self.assertEqual(code, 5, err)
         self.assertLess(time.monotonic() - begin, 3)
+
+    def test_an_interruption_ends_the_wait_for_a_peer_that_does_not_answer(self):
+        owner = self.tool.start("prefill", "--num-blocks", "2", *GEOMETRY)
+        os.kill(owner.pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, owner.pid, signal.SIGCONT)
+        dump = self.tool.path("dump")
+        for command, blocks in (("pull", "0:0"), ("push", "0:0")):
+            dumped = ("--dump", dump) if command == "pull" else ()
+            move = subprocess.Popen(
+                [BINARY, command, "--json", "--exchange", self.tool.exchange, "--peer", "prefill",
+                 "--blocks", blocks, *dumped, *GEOMETRY],
+                env=self.tool.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            time.sleep(1)
+            begin = time.monotonic()
+            move.send_signal(signal.SIGINT)
+            out, err = move.communicate(timeout=10)
+            self.assertLess(time.monotonic() - begin, 1)
+            report = json.loads(out)
+            self.assertEqual((move.returncode, report["ok"], report["error"]["code"]),
+                             (5, False, "Cancelled"), err)
+            self.assertIn("before anything was moved", report["error"]["message"])
+        self.assertEqual([name for name in os.listdir(os.path.dirname(dump))
+                          if name.startswith((".kvferry", "dump"))], [])
+
+    def test_a_file_that_cannot_take_its_name_is_left_alone(self):
+        drawing = ("draw", "geometry:llama-3.1-8b", "-o")
+        link = self.tool.path("link")
+        os.symlink(self.tool.path("nobody"), link)
+        code, _, err = self.tool.run(*drawing, link)
+        self.assertEqual(code, 4)
+        self.assertIn("a link to what is not there", err)
+        self.assertTrue(os.path.islink(link))
+        os.remove(link)
+        os.symlink("/proc/self/fd/1", link)
+        with tempfile.TemporaryFile() as out:  # It has no name.
+            done = subprocess.run([BINARY, *drawing, link], env=self.tool.environment, stdout=out,
+                                  stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("a file that has no name any more", done.stderr)
+        self.assertTrue(os.path.islink(link))
+
+    def test_a_pull_says_what_is_wrong_with_its_words_before_it_moves(self):
+        self.tool.start("prefill", "--num-blocks", "2", *GEOMETRY)
+        for words, code, told in (
+                (("--peer", "prefill"), 2, "\"prefill\" is there twice"),
+                (("--dump", "-"), 3, "dump: standard output"),
+                (("--dump", ""), 4, "dump: the name of a file to write is empty"),
+                (("--exchange", "dir:" + self.tool.path("nowhere")), 4, "nowhere\" is not there")):
+            exchange = () if "--exchange" in words else ("--exchange", self.tool.exchange)
+            got, _, err = self.tool.run("pull", *exchange, "--peer", "prefill", "--blocks", "0:0",
+                                        *GEOMETRY, *words)
+            self.assertEqual(got, code, err)
+            self.assertIn(told, err)
+        self.assertFalse(os.path.exists(self.tool.path("nowhere")))
 
     def test_a_dump_goes_into_a_pipe_that_is_read_and_waits_for_none(self):
         self.tool.start("prefill", "--num-blocks", "2", *GEOMETRY)

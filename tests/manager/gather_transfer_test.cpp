@@ -127,7 +127,8 @@ TEST_F(GatherTransfer, OneThatFailsSpoilsWhatItFeeds) {
   ASSERT_THAT(transfer, IsOk());
   const auto report = transfer->wait();
   ASSERT_FALSE(report.ok());
-  EXPECT_NE(report.error->message.find("LayoutHandle(worker="), std::string::npos)
+  EXPECT_TRUE(report.error->message.starts_with("rank-") &&
+              report.error->message.find(", LayoutHandle(worker=") != std::string::npos)
       << report.error->message;
   EXPECT_GT(report.bytes_moved, 0U);
   EXPECT_LT(report.bytes_moved, report.plan.bytes_moved);

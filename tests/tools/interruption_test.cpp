@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: the first signal asks, the second ends the process.
+// Goal: the first signal asks, the second ends the process; what can be cancelled begins or is
+// ended
+//       before, never both.
 // Method: death tests, since both signals and the flag belong to the whole process.
 #include "interruption.hpp"
 
@@ -42,6 +44,14 @@ TEST(InterruptionDeathTest, LetsTheSecondSignalEndTheProcess) {
         },
         ::testing::KilledBySignal(signal), "");
   }
+}
+
+TEST(InterruptionDeathTest, IsAnsweredByOneOfTwo) {
+  EXPECT_EXIT(
+      std::_Exit(begin_cancellable() && begin_cancellable() && !end_before_it_begins() ? 0 : 1),
+      ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(std::_Exit(end_before_it_begins() && !begin_cancellable() ? 0 : 1),
+              ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

@@ -102,6 +102,7 @@ TEST(GeometrySpec, WithValuesThatCannotBeIsInvalid) {
                          Row{"blocks=18446744073709551615", "does not fit into 64 bits"},
                          Row{"blocks=18446744073709551616", "is above 18446744073709551615"},
                          Row{"page=9999999999999999,blocks=9999999999", "does not fit"},
+                         Row{"tp=0/0", "tp 0/0: there is at least 1 rank"},
                          Row{"tp=2/2", "tp 2/2: the first of the two is a rank below 2"},
                          Row{"tp=0/12", "12 ranks are more than the 8 heads, and no multiple"},
                          Row{"pp=0/33", "33 ranks are more than the 32 layers"},

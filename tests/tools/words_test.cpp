@@ -48,8 +48,10 @@ TEST(ParseDuration, ReadsFourUnitsUpToAYear) {
   EXPECT_THAT(parse_duration("d", "31536001s"), EndsWith(3, "is more than a year"));
   EXPECT_THAT(parse_duration("d", "31536000000001us"), EndsWith(3, "is more than a year"));
   EXPECT_THAT(parse_duration("d", "18446744073709551616s"), EndsWith(3, "is above"));
-  for (const char* text : {"", "s", "ms", "m", "5", "5h", "5M", "-1s", "1.5s", "5 s", "5sm"}) {
-    EXPECT_THAT(parse_duration("d", text), EndsWith(2, "")) << text;
+  for (const char* text :
+       {"", "s", "ms", "m", "5", "5h", "5M", "-1s", "1.5s", "5 s", "5sm", "5ns"}) {
+    EXPECT_THAT(parse_duration("d", text), EndsWith(2, "d: '")) << text;
+    EXPECT_THAT(parse_duration("d", text), EndsWith(2, "such as 30s")) << text;
   }
 }
 

@@ -79,7 +79,8 @@ void add_pull(CLI::App& command, MoveOptions& options) {
   command.add_option("--blocks", options.blocks, "A:B, the peers' ids and one's own: 4,9,2:0-2")
       ->required();
   add_move(command, options);
-  command.add_option("--dump", options.dump, "Write the blocks to this file");
+  command.add_option("--dump", options.dump,
+                     "Write the blocks to this file, good or bad, as the report says");
   command.footer(
       "Examples: kvferry pull --peer prefill --blocks 4,9,2:0-2 --layout ls\n"
       "          kvferry pull --peer rank0 --peer rank1 --blocks 0-3:0-1 --page 32");

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <mutex>
+#include <set>
 
 #include "kvferry/base/epoch.hpp"
 #include "kvferry/base/try.hpp"
@@ -42,6 +44,51 @@ int open_at_once(const std::string& name) {
     ::fcntl(opened, F_SETFL, ::fcntl(opened, F_GETFL) & ~O_NONBLOCK);
   }
   return opened;
+}
+
+/// Names of files that were begun and are not committed yet. A process that ends in the middle of
+/// one cannot run destructors.
+class Unfinished {
+ public:
+  void add(const std::string& name) {
+    const std::lock_guard lock{mutex_};
+    names_.insert(name);
+  }
+  void remove(const std::string& name) {
+    const std::lock_guard lock{mutex_};
+    names_.erase(name);
+  }
+  void unlink_all() {
+    const std::lock_guard lock{mutex_};
+    for (const std::string& name : names_) {
+      ::unlink(name.c_str());
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> names_;
+};
+
+Unfinished& unfinished() {
+  static Unfinished all;
+  return all;
+}
+
+/// Where the file is or will be that `name` leads to.
+Result<std::string> resolved(const std::string& name, bool is_there) {
+  std::error_code failed;
+  const std::filesystem::path path = std::filesystem::canonical(name, failed);
+  if (!failed) {
+    return path.string();
+  }
+  struct ::stat link {};
+  if (::lstat(name.c_str(), &link) == 0 && S_ISLNK(link.st_mode)) {
+    return Error{ErrorCode::kUnavailable,
+                 fmt::format("{}: a link to {}", name,
+                             is_there ? "a file that has no name any more" : "what is not there")};
+  }
+  return name;
 }
 
 }  // namespace
@@ -99,24 +146,31 @@ OutputFile::OutputFile(std::string name, std::string path, std::string temporary
 OutputFile::~OutputFile() {
   if (stream_ != nullptr && !temporary_.empty()) {
     ::unlink(temporary_.c_str());
+    unfinished().remove(temporary_);
   }
 }
 
 Result<OutputFile> OutputFile::open(const std::string& name) {
+  if (name.empty()) {
+    return Error{ErrorCode::kUnavailable, "the name of a file to write is empty"};
+  }
   struct ::stat found {};
   std::string path{name};
   std::string temporary;
   int descriptor{-1};
-  if (::stat(name.c_str(), &found) == 0 && !S_ISREG(found.st_mode)) {
+  const bool is_there = ::stat(name.c_str(), &found) == 0;
+  if (is_there && !S_ISREG(found.st_mode)) {
     descriptor = open_at_once(name);
   } else {
-    std::error_code is_new;
-    const std::filesystem::path resolved = std::filesystem::canonical(name, is_new);
-    path = is_new ? name : resolved.string();
+    KVFERRY_ASSIGN_OR_RETURN(path, resolved(name, is_there));
     KVFERRY_ASSIGN_OR_RETURN(temporary, name_beside(path));
+    unfinished().add(temporary);
     descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   }
   if (descriptor < 0) {
+    const int why = errno;
+    unfinished().remove(temporary);
+    errno = why;
     return cannot_write(name);
   }
   return OutputFile{name, std::move(path), std::move(temporary), descriptor};
@@ -141,9 +195,12 @@ Result<void> OutputFile::commit() {
                               ::rename(temporary_.c_str(), path_.c_str()) != 0)) {
     return cannot_write(name_);
   }
+  unfinished().remove(temporary_);
   temporary_.clear();
   return {};
 }
+
+void remove_unfinished_outputs() { unfinished().unlink_all(); }
 
 Result<void> replace_output(const std::string& file, std::span<const std::byte> bytes) {
   KVFERRY_ASSIGN_OR_RETURN(OutputFile output, OutputFile::open(file));

@@ -32,7 +32,9 @@ class OutputFile {
  public:
   /// Makes sure that it can be written; until commit() nothing of that name changes.
   ///
-  /// Errors: kUnavailable naming the file; also for a pipe that nobody reads.
+  /// Errors: kUnavailable naming the file; also for a pipe that nobody reads, and for a link to
+  /// what
+  ///         is not there or has no name.
   [[nodiscard]] static Result<OutputFile> open(const std::string& name);
 
   OutputFile(OutputFile&&) noexcept = default;
@@ -59,6 +61,9 @@ class OutputFile {
   std::string temporary_;  ///< empty where there is nothing to take away
   std::unique_ptr<std::FILE, Close> stream_;
 };
+
+/// For a process that ends at once: takes away what was begun by OutputFile and is not committed.
+void remove_unfinished_outputs();
 
 /// Puts a file of `bytes` where `file` is or will be, as OutputFile does.
 ///

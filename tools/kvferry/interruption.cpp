@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 
 namespace kvferry::tool {
 namespace {
@@ -13,6 +14,15 @@ namespace {
 // A signal handler can reach nothing but what is global.
 std::atomic<bool> signal_came{false};
 std::atomic<int> signal_event{-1};
+
+enum class Stage : std::uint8_t { kBefore, kCancellable, kEnded };
+std::atomic<Stage> stage{Stage::kBefore};
+
+/// Goes on from kBefore to `next`, or is there already.
+bool reach(Stage next) noexcept {
+  Stage now{Stage::kBefore};
+  return stage.compare_exchange_strong(now, next) || now == next;
+}
 
 void note_signal(int /*signal*/) {
   signal_came.store(true);
@@ -35,6 +45,10 @@ void catch_interruption() {
 }
 
 bool interrupted() noexcept { return signal_came.load(); }
+
+bool begin_cancellable() noexcept { return reach(Stage::kCancellable); }
+
+bool end_before_it_begins() noexcept { return reach(Stage::kEnded); }
 
 int interruption_fd() noexcept { return signal_event.load(); }
 

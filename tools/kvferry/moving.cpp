@@ -6,10 +6,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "exchange_option.hpp"
+#include "files.hpp"
 #include "interruption.hpp"
 #include "kvferry/base/try.hpp"
 #include "kvferry/testing/fault.hpp"
@@ -21,6 +25,10 @@ namespace {
 
 using layout::Axis;
 using layout::LayoutView;
+
+Error interrupted_early() {
+  return Error{ErrorCode::kCancelled, "interrupted before anything was moved"};
+}
 
 /// Waits for the end, and brings it about when the user wants it.
 transfer::TransferReport wait_unless_interrupted(const transfer::Transfer& transfer) {
@@ -64,6 +72,14 @@ void add_bad(const std::vector<BlockId>& blocks, transfer::TransferReport& repor
   bad.erase(std::unique(bad.begin(), bad.end()), bad.end());
 }
 
+/// Says that nothing was moved, and why; gives the exit code.
+int refuse(const MoveOptions& options, const Failure& why) {
+  if (options.json && why.exit_code != kExitUsage) {
+    print_json(json_of(refused_story({why.code, why.message}, {})));
+  }
+  return fail(why);
+}
+
 }  // namespace
 
 Outcome<Order> order_of(const MoveOptions& options) {
@@ -95,10 +111,19 @@ Outcome<std::uint64_t> blocks_needed(const IdList& ids) {
 
 Outcome<std::vector<PeerMessage>> fetch_peers(const MoveOptions& options, TimePoint deadline) {
   Signers signers;
-  KVFERRY_ASSIGN_OR_RETURN(auto opened, open_exchange(options.exchange));
+  KVFERRY_ASSIGN_OR_RETURN(auto opened, find_exchange(options.exchange));
+  if (opened == nullptr) {
+    return Failure{Error{ErrorCode::kUnavailable,
+                         "exchange: " + printable(options.exchange) + " is not there"}};
+  }
   KVFERRY_ASSIGN_OR_RETURN(const auto exchange,
                            only_trusted(std::move(opened), options.trusted, signers));
   std::vector<PeerMessage> peers;
+  for (auto name = options.peers.begin(); name != options.peers.end(); ++name) {
+    if (std::find(options.peers.begin(), name, *name) != name) {
+      return usage("peer: " + printable(*name) + " is there twice");
+    }
+  }
   for (const std::string& name : options.peers) {
     KVFERRY_ASSIGN_OR_RETURN(PeerMessage peer, fetch_peer(*exchange, name, deadline));
     peers.push_back(std::move(peer));
@@ -128,6 +153,9 @@ Result<std::vector<LayoutHandle>> import_peers(manager::TransportManager& manage
 }
 
 TransferStory move_blocks(manager::TransportManager& manager, const Move& move) {
+  if (!begin_cancellable()) {
+    return refused_story(interrupted_early(), move.destination);
+  }
   const auto transfer = manager.execute_transfer(move.from, move.source, move.to, move.destination,
                                                  {.layers = move.layers,
                                                   .deadline = move.deadline - SteadyClock{}.now(),
@@ -206,13 +234,21 @@ void note_fault(const Node& node, TransferStory& story) {
 
 int run_move(const MoveOptions& options, const std::string& done, const std::string& failed,
              Outcome<TransferStory> (*carry_out)(const MoveOptions&)) {
+  constexpr std::chrono::milliseconds kLook{20};
   catch_interruption();
-  const Outcome<TransferStory> told = carry_out(options);
-  if (!told) {
-    if (options.json && told.error().exit_code != kExitUsage) {
-      print_json(json_of(refused_story({told.error().code, told.error().message}, {})));
+  auto moving = std::async(std::launch::async, carry_out, std::cref(options));
+  while (moving.wait_for(kLook) != std::future_status::ready) {
+    if (interrupted() && end_before_it_begins()) {
+      // A peer that does not answer is waited for until the deadline; the user does not want to.
+      const int code = refuse(options, Failure{interrupted_early()});
+      static_cast<void>(flush_output());
+      remove_unfinished_outputs();
+      std::_Exit(code);
     }
-    return fail(told.error());
+  }
+  const Outcome<TransferStory> told = moving.get();
+  if (!told) {
+    return refuse(options, told.error());
   }
   if (options.json) {
     print_json(json_of(*told));

@@ -281,6 +281,38 @@ Outcome<int> answer(const PlanOptions& options) {
   return kExitYes;
 }
 
+std::string text_of(const layout::AxisSpan& span) {
+  return fmt::format("{}:{} of {}", span.origin, span.origin + span.extent, span.whole);
+}
+
+/// Adds in what parts of the model the two differ, which is nothing to a gather: it may have other
+/// sources.
+void compare_parts(const layout::LayoutView& left, const layout::LayoutView& right,
+                   layout::Compatibility& found) {
+  const bool heads_told = !left.is_opaque() && !right.is_opaque();
+  for (const auto& [axis, field] :
+       {std::pair{layout::Axis::kLayer, "layers"}, std::pair{layout::Axis::kHead, "heads"}}) {
+    const layout::AxisSpan& a = left.axis(axis);
+    const layout::AxisSpan& b = right.axis(axis);
+    const std::uint64_t ends = std::min(a.origin + a.extent, b.origin + b.extent);
+    const std::uint64_t begins = std::max(a.origin, b.origin);
+    if ((axis == layout::Axis::kHead && !heads_told) ||
+        (a.origin == b.origin && a.extent == b.extent)) {
+      continue;
+    }
+    layout::Reason reason{field, text_of(a), text_of(b), ""};
+    if (ends <= begins) {
+      found.verdict = layout::Verdict::kImpossible;
+      reason.advice = "they hold different parts of the model";
+    } else if (ends - begins == b.extent) {
+      reason.advice = "the right one is a part of the left one";
+    } else {
+      reason.advice = "the rest has to come from other sources, or blocks stay partial";
+    }
+    found.reasons.push_back(std::move(reason));
+  }
+}
+
 Outcome<int> compare(const DiffOptions& options) {
   layout::Assumptions assumption;
   if (options.assume) {
@@ -290,7 +322,10 @@ Outcome<int> compare(const DiffOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const Spec right, parse_spec(options.right));
   KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutView left_view, view_of(left, assumption));
   KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutView right_view, view_of(right, assumption));
-  const layout::Compatibility found = layout::compatible(left_view, right_view);
+  layout::Compatibility found = layout::compatible(left_view, right_view);
+  if (found.verdict != layout::Verdict::kImpossible) {
+    compare_parts(left_view, right_view, found);
+  }
   if (options.json) {
     print_json({{"verdict", to_string(found.verdict)}, {"reasons", reasons_json(found)}});
   } else {

@@ -14,6 +14,9 @@ Result<std::optional<OutputFile>> open_dump(const std::optional<std::string>& na
   if (!name.has_value()) {
     return std::optional<OutputFile>{};
   }
+  if (*name == "-") {
+    return Error{ErrorCode::kInvalidArgument, "dump: standard output is that of the report"};
+  }
   auto opened = OutputFile::open(*name);
   if (!opened) {
     return std::move(opened).error().with_context("dump");

@@ -76,17 +76,17 @@ Outcome<Duration> parse_duration(std::string_view field, std::string_view text) 
     std::string_view name;
     Duration length;
   };
-  // The longer names first: "5ms" also ends with "s".
   constexpr std::array<Unit, 4> kUnits{{{"us", std::chrono::microseconds{1}},
                                         {"ms", std::chrono::milliseconds{1}},
                                         {"s", std::chrono::seconds{1}},
                                         {"m", std::chrono::minutes{1}}}};
-  const auto unit =
-      std::ranges::find_if(kUnits, [=](const Unit& one) { return text.ends_with(one.name); });
-  if (unit == kUnits.end()) {
-    return usage(std::string{field} + ": " + quoted(text) + " is not a number and us, ms, s or m");
+  const std::size_t end_of_digits = text.find_first_not_of("0123456789");
+  const std::string_view digits = text.substr(0, end_of_digits);
+  const auto unit = std::ranges::find(kUnits, text.substr(digits.size()), &Unit::name);
+  if (unit == kUnits.end() || digits.empty()) {
+    return usage(std::string{field} + ": " + quoted(text) +
+                 " is not a number and us, ms, s or m, such as 30s");
   }
-  const std::string_view digits = text.substr(0, text.size() - unit->name.size());
   KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t number, parse_number(field, digits));
   constexpr Duration kYear = std::chrono::hours{365 * 24};
   if (number > static_cast<std::uint64_t>(kYear / unit->length)) {
@@ -131,7 +131,7 @@ Outcome<IdList> parse_ids(std::string_view text) {
 
 Outcome<IdPairs> parse_id_pairs(std::string_view text) {
   const std::vector<std::string_view> sides = split(text, ':');
-  if (sides.size() != 2) {
+  if (sides.size() != 2 || sides[0].empty() || sides[1].empty()) {
     return usage("blocks: " + quoted(text) + " is not SOURCE:DESTINATION, such as 4,9,2:0-2");
   }
   IdPairs pairs;

@@ -39,7 +39,8 @@ struct Compatibility {
 };
 
 /// Says whether blocks of `left` and `right` can be copied to each other. Pages may differ where
-/// tokens are told apart.
+/// tokens are told apart, and parts of the model too: a transfer says what its sources do not
+/// cover.
 [[nodiscard]] Compatibility compatible(const LayoutView& left, const LayoutView& right);
 
 }  // namespace kvferry::layout
