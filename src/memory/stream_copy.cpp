@@ -92,23 +92,23 @@ void stream_piece(const StreamKernel& kernel, std::byte* to, const std::byte* fr
 
 std::span<const StreamKernel> stream_kernels() noexcept {
 #if defined(__x86_64__)
-  static const std::array<StreamKernel, 2> kKernels{
+  static const std::array<StreamKernel, 2> kernels{
       {{"avx512", __builtin_cpu_supports("avx512f") != 0, copy_lines_avx512},
        {"avx2", __builtin_cpu_supports("avx2") != 0, copy_lines_avx2}}};
-  return kKernels;
+  return kernels;
 #else
   return {};
 #endif
 }
 
 const StreamKernel* best_stream_kernel() noexcept {
-  static const StreamKernel* const kBest = [] {
+  static const StreamKernel* const best = [] {
     const std::span<const StreamKernel> all = stream_kernels();
     const auto found = std::find_if(all.begin(), all.end(),
                                     [](const StreamKernel& kernel) { return kernel.usable; });
     return found == all.end() ? nullptr : &*found;
   }();
-  return kBest;
+  return best;
 }
 
 bool stream_run(const StreamKernel& kernel, std::byte* to, const std::byte* from,
