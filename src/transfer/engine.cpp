@@ -68,7 +68,7 @@ class Engine::Core {
     while (std::shared_ptr<TransferState> state = take()) {
       Step step = Step::kMore;
       for (int i = 0; i < kStepsPerTurn && step == Step::kMore; ++i) {
-        step = state->step();
+        step = state->step_unless_busy();
       }
       put_back(std::move(state), step);
     }

@@ -36,6 +36,9 @@ class Executor {
   /// Most bytes of one post(); 0 where there is no limit.
   [[nodiscard]] virtual std::uint64_t largest_post_bytes() const noexcept = 0;
 
+  /// Whether a post is nothing but a copy by the caller, which cannot hang.
+  [[nodiscard]] virtual bool only_copies() const noexcept { return false; }
+
   /// Moves the bytes of `posting.runs`; nothing: they have moved. Otherwise poll() tells.
   [[nodiscard]] virtual Result<std::optional<agent::RequestId>> post(
       const Posting& posting) const = 0;
@@ -59,6 +62,7 @@ class HostCopyExecutor : public Executor {
  public:
   [[nodiscard]] const std::string& route() const noexcept final { return route_; }
   [[nodiscard]] std::uint64_t largest_post_bytes() const noexcept final { return 0; }
+  [[nodiscard]] bool only_copies() const noexcept override { return true; }
   [[nodiscard]] Result<agent::RequestState> poll(agent::RequestId /*id*/) const final {
     return agent::RequestState::kDone;
   }

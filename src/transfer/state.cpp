@@ -38,6 +38,15 @@ TransferState::Step TransferState::step() {
   return step_locked();
 }
 
+TransferState::Step TransferState::step_unless_busy() {
+  if (!stepping_.try_lock()) {
+    return Step::kWaiting;
+  }
+  const Step step = step_locked();
+  stepping_.unlock();
+  return step;
+}
+
 TransferState::Step TransferState::step_locked() {
   if (done_.load(std::memory_order_acquire)) {
     return drain();
@@ -277,7 +286,20 @@ void TransferState::end_overdue() {
 
 TransferReport TransferState::wait() { return *wait_until(TimePoint::max()); }
 
+/// A thread that only waits may as well copy: no other one has to be woken, nor this one.
+void TransferState::help_until(TimePoint moment) {
+  if (!parts_.lane->executor->only_copies()) {
+    return;
+  }
+  Step step{Step::kMore};
+  while (step == Step::kMore && !done_.load(std::memory_order_acquire) &&
+         parts_.clock->now() < moment) {
+    step = step_unless_busy();
+  }
+}
+
 std::optional<TransferReport> TransferState::wait_until(TimePoint moment) {
+  help_until(moment);
   for (int i = 0; i < kSpins && !done_.load(std::memory_order_acquire); ++i) {
     pause_briefly();
   }

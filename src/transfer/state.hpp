@@ -45,7 +45,8 @@ struct TransferParts {
 };
 
 /// One transfer from its claims to its end. It is carried out by whoever calls step(): the caller
-/// of execute_transfer for a small one, else the engine's threads, one at a time.
+/// of execute_transfer for a small one, else the engine's threads and, where it cannot hang,
+/// whoever waits for the end; one at a time.
 ///
 /// Threads: any.
 class TransferState {
@@ -63,6 +64,8 @@ class TransferState {
 
   /// Moves at most kStepBytes, or looks after what is pending.
   Step step();
+  /// Likewise; kWaiting where somebody else is at it.
+  Step step_unless_busy();
 
   void request_cancel() noexcept { cancel_requested_.store(true, std::memory_order_relaxed); }
 
@@ -94,6 +97,8 @@ class TransferState {
   Step look_after_request() KVFERRY_REQUIRES(stepping_);
   Step drain() KVFERRY_REQUIRES(stepping_);
   [[nodiscard]] std::optional<Error> reason_to_stop() const;
+  /// Carries it on until `moment`, unless somebody else does or a step may hang.
+  void help_until(TimePoint moment);
   Step finish(std::optional<Error> error) KVFERRY_REQUIRES(stepping_);
   Step note_moved(std::uint64_t bytes) KVFERRY_REQUIRES(stepping_);
   /// Gives claims and gates back unless a request may still move bytes; says whether it did.

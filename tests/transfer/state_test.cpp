@@ -142,6 +142,33 @@ TEST_F(TransferStateTest, BlocksAreGoodWhenTheyAreWholeInEveryPlan) {
   }
 }
 
+/// Nobody but the waiter is there.
+TEST_F(TransferStateTest, WhoWaitsForACopyMakesIt) {
+  rig_.use_host_executor();
+  const auto all = expected();
+  const auto state = start();
+  EXPECT_FALSE(state->wait_until(clock_->now()).has_value()) << "a look is no wait";
+  EXPECT_EQ(wrong_blocks().size(), kBlocks);
+  const auto report = state->wait();
+  EXPECT_TRUE(report.ok() && report.quiet);
+  EXPECT_TRUE(rig_.destination.holds(all));
+  EXPECT_TRUE(rig_.all_given_back());
+  EXPECT_EQ(state->step_unless_busy(), Step::kFinished) << "as the engine sees it";
+}
+
+TEST_F(TransferStateTest, WhoWaitsForACancelledCopyEndsIt) {
+  rig_.use_host_executor();
+  const auto state = start();
+  EXPECT_EQ(state->step(), Step::kMore);
+  state->request_cancel();
+  const auto report = state->wait();
+  ASSERT_TRUE(report.error.has_value());
+  EXPECT_EQ(report.error->code, ErrorCode::kCancelled);
+  EXPECT_GT(report.bytes_moved, 0U);
+  EXPECT_EQ(report.bad_blocks, wrong_blocks());
+  EXPECT_TRUE(rig_.all_given_back());
+}
+
 TEST_F(TransferStateTest, EndsAtOnceWithNothingToMove) {
   const auto state = *rig_.start({}, {}, 10s);
   EXPECT_EQ(state->step(), Step::kFinished);
