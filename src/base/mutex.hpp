@@ -40,6 +40,8 @@ class KVFERRY_CAPABILITY("mutex") Mutex {
 class KVFERRY_SCOPED_CAPABILITY MutexLock {
  public:
   explicit MutexLock(Mutex& mutex) KVFERRY_ACQUIRE(mutex) : mutex_{mutex} { mutex_.lock(); }
+  /// Of a mutex that try_lock() has got.
+  MutexLock(Mutex& mutex, std::adopt_lock_t) KVFERRY_REQUIRES(mutex) : mutex_{mutex} {}
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
   ~MutexLock() KVFERRY_RELEASE() { mutex_.unlock(); }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kvferry/layout/compatibility.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 
 namespace kvferry::layout {
@@ -100,6 +102,32 @@ bool same_strides(const LayoutView& left, const LayoutView& right) {
   return left.packing() == right.packing();
 }
 
+const Plane* find_plane(const Compared& side, std::string_view name) {
+  const auto found = std::ranges::find(side.planes, name, &Plane::name);
+  return found == side.planes.end() ? nullptr : &*found;
+}
+
+std::string quoted(std::string_view text) { return "\"" + std::string{text} + "\""; }
+
+/// Two words of which each says what is meant, or nothing.
+bool differ(std::string_view left, std::string_view right) {
+  return !left.empty() && !right.empty() && left != right;
+}
+
+/// Makes a verdict on the data one on a plane too: the worse one, with its reasons.
+void take_worse(const std::string& plane, Compatibility of_plane, Compatibility& verdict) {
+  if (of_plane.verdict < verdict.verdict) {
+    return;
+  }
+  if (of_plane.verdict > verdict.verdict) {
+    verdict = {of_plane.verdict, {}};
+  }
+  for (Reason& reason : of_plane.reasons) {
+    reason.field = "plane " + quoted(plane) + ": " + reason.field;
+    verdict.reasons.push_back(std::move(reason));
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(Verdict verdict) noexcept {
@@ -148,6 +176,52 @@ Compatibility compatible(const LayoutView& left, const LayoutView& right) {
   differences.add("inner_shape", order(left), order(right),
                   "none needed: tokens and heads change places while they are copied");
   return std::move(differences).with(Verdict::kNeedsReordering);
+}
+
+std::optional<Reason> differing_meaning(const Compared& left, const Compared& right) {
+  if (differ(left.model, right.model)) {
+    return Reason{"model", quoted(left.model), quoted(right.model),
+                  "the cache of one model is nothing to another one: " + std::string{kSameModel}};
+  }
+  if (differ(left.group, right.group)) {
+    return Reason{
+        "group", quoted(left.group), quoted(right.group),
+        "blocks of two groups are not the same blocks: take the layout of the same group"};
+  }
+  for (const auto& [one, other, is_left] :
+       {std::tuple{&left, &right, true}, std::tuple{&right, &left, false}}) {
+    for (const Plane& plane : one->planes) {
+      if (find_plane(*other, plane.name) == nullptr) {
+        const std::string here = quoted(plane.name);
+        return Reason{"plane", is_left ? here : "no " + here, is_left ? "no " + here : here,
+                      "blocks are whole only with all planes: register them on both sides"};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Reason> differing_meaning(const Compared& one, std::span<const Compared> others) {
+  for (const Compared& other : others) {
+    if (auto reason = differing_meaning(one, other)) {
+      return reason;
+    }
+  }
+  return std::nullopt;
+}
+
+Compatibility compatible(const Compared& left, const Compared& right) {
+  Compatibility verdict = compatible(left.view, right.view);
+  for (const Plane& plane : right.planes) {
+    if (const Plane* const same = find_plane(left, plane.name)) {
+      take_worse(plane.name, compatible(same->view, plane.view), verdict);
+    }
+  }
+  if (auto reason = differing_meaning(left, right)) {
+    verdict.verdict = Verdict::kImpossible;
+    verdict.reasons.insert(verdict.reasons.begin(), *std::move(reason));
+  }
+  return verdict;
 }
 
 }  // namespace kvferry::layout

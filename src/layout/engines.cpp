@@ -162,6 +162,14 @@ Result<LayoutView> vllm_cpu(const Cache& cache, const VllmCpu& how, std::vector<
                    std::to_string(heads.origin) + " leave the model's " +
                    std::to_string(heads.whole));
   }
+  // The packing hides them from the axes, which would be named instead.
+  for (const auto& [field, value] :
+       {std::pair{"block_size", cache.block_size}, std::pair{"heads", heads.extent},
+        std::pair{"head_size", cache.head_size}}) {
+    if (value == 0) {
+      return invalid(std::string{field} + ": 0 is not at least 1");
+    }
+  }
   const auto piece = checked_product({cache.block_size, heads.extent, cache.head_size});
   if (!piece) {
     return invalid("head_size: " + std::to_string(cache.head_size) + " x " +

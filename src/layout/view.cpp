@@ -21,18 +21,22 @@ Error invalid(std::string message) {
 
 std::string axis_name(Axis axis) { return std::string{to_string(axis)} + " axis"; }
 
+std::array<Axis, kAxisCount> by_region_step(const LayoutView::Parts& parts) {
+  std::array<Axis, kAxisCount> order = kAllAxes;
+  std::stable_sort(order.begin(), order.end(), [&parts](Axis a, Axis b) {
+    return parts.axes[slot(a)].region_step < parts.axes[slot(b)].region_step;
+  });
+  return order;
+}
+
 /// Walks the axes from the smallest step over regions to the largest: each must step over all that
 /// the smaller ones reach, so that no two places share a region that should have their own.
 Result<void> check_region_steps(const LayoutView::Parts& parts) {
   if (parts.axes[slot(Axis::kElement)].region_step != 0) {
     return invalid("element axis: elements of one head cannot lie in several regions");
   }
-  std::array<Axis, kAxisCount> order = kAllAxes;
-  std::stable_sort(order.begin(), order.end(), [&parts](Axis a, Axis b) {
-    return parts.axes[slot(a)].region_step < parts.axes[slot(b)].region_step;
-  });
   std::uint64_t reached{1};
-  for (const Axis axis : order) {
+  for (const Axis axis : by_region_step(parts)) {
     const AxisSpan& span = parts.axes[slot(axis)];
     if (span.region_step == 0) {
       continue;
@@ -157,6 +161,29 @@ Result<void> check_regions(const LayoutView::Parts& parts, std::uint64_t spanned
   return {};
 }
 
+/// Leaves the regions that a part's places lie in, of which `first` is the first, and numbers them
+/// anew: what lies between them belongs to others.
+void keep_reached(std::size_t first, LayoutView::Parts& parts) {
+  std::vector<Region> reached{parts.regions[first]};
+  std::vector<std::size_t> indexes{first};
+  for (const Axis axis : by_region_step(parts)) {
+    AxisSpan& span = parts.axes[slot(axis)];
+    if (span.region_step == 0) {
+      continue;
+    }
+    const std::size_t inside = indexes.size();
+    for (std::uint64_t step = 1; step < span.extent; ++step) {
+      for (std::size_t i = 0; i < inside; ++i) {
+        indexes.push_back(indexes[i] + step * span.region_step);
+        reached.push_back(parts.regions[indexes.back()]);
+      }
+    }
+    span.region_step = static_cast<std::uint32_t>(inside);
+  }
+  parts.regions = std::move(reached);
+  parts.first_region = 0;
+}
+
 AxisSpan whole_axis(std::uint64_t extent, std::uint64_t stride_bytes) {
   return AxisSpan{extent, stride_bytes, 0, extent};
 }
@@ -228,14 +255,7 @@ Result<LayoutView> LayoutView::alone() const {
   AxisSpan& block = parts.axes[slot(Axis::kBlock)];
   block.origin = 0;
   block.whole = block.extent;
-  std::size_t reached{1};
-  for (const AxisSpan& span : parts.axes) {
-    reached += (span.extent - 1) * span.region_step;
-  }
-  const auto first =
-      parts_.regions.begin() + static_cast<std::ptrdiff_t>(parts_.first_region - regions_before_);
-  parts.regions.assign(first, first + static_cast<std::ptrdiff_t>(reached));
-  parts.first_region = 0;
+  keep_reached(parts_.first_region - regions_before_, parts);
   return LayoutView{std::move(parts)};
 }
 

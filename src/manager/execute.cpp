@@ -56,6 +56,20 @@ Result<transfer::GatePass> enter(const TransferEnd& end, LayoutHandle handle) {
   return pass;
 }
 
+/// Whether the blocks of all ends of a transfer are the same blocks.
+Result<void> check_meanings(std::span<const TransferEnd> sources, const TransferEnd& destination) {
+  std::vector<layout::Compared> others{destination.compared()};
+  for (const TransferEnd& source : sources) {
+    if (auto reason = layout::differing_meaning(source.compared(), others)) {
+      return Error{
+          ErrorCode::kIncompatible,
+          layout::Compatibility{layout::Verdict::kImpossible, {*std::move(reason)}}.summary()};
+    }
+    others.push_back(source.compared());
+  }
+  return {};
+}
+
 }  // namespace
 
 /// What tells whether the source's blocks change while they are copied; null where nothing does.
@@ -159,18 +173,7 @@ Result<TransportManager::Impl::Ends> TransportManager::Impl::find_ends(
   KVFERRY_ASSIGN_OR_RETURN(ends.destination, find_end(destination));
   KVFERRY_ASSIGN_OR_RETURN(transfer::GatePass pass, enter(ends.destination, destination));
   ends.passes.push_back(std::move(pass));
-  for (const TransferEnd& source : ends.sources) {
-    if (!share_ids(source, ends.destination)) {
-      return Error{ErrorCode::kIncompatible, "group: \"" + source.group() + "\" against \"" +
-                                                 ends.destination.group() + "\": " + kOtherBlocks};
-    }
-  }
-  for (const TransferEnd& source : ends.sources) {
-    if (const auto reason = plane_of_one(source, ends.destination)) {
-      return Error{ErrorCode::kIncompatible,
-                   layout::Compatibility{layout::Verdict::kImpossible, {*reason}}.summary()};
-    }
-  }
+  KVFERRY_RETURN_IF_ERROR(check_meanings(ends.sources, ends.destination));
   if (ends.destination.is_local()) {
     return ends;
   }

@@ -40,8 +40,12 @@ struct TransferEnd {
   [[nodiscard]] const transfer::GatePtr& gate() const noexcept {
     return is_local() ? local->gate : remote.layout->gate;
   }
-  [[nodiscard]] const std::string& group() const noexcept {
-    return is_local() ? local->group : remote.layout->told.group;
+  [[nodiscard]] const Meaning& meaning() const noexcept {
+    return is_local() ? local->meaning : remote.layout->told.meaning;
+  }
+  /// Lifetime: as long as this.
+  [[nodiscard]] layout::Compared compared() const noexcept {
+    return {view(), planes(), meaning().model, meaning().group};
   }
   /// Empty where all was told.
   [[nodiscard]] std::string assumed() const {
@@ -49,22 +53,9 @@ struct TransferEnd {
   }
 };
 
-/// What to do about layouts of two groups.
-inline constexpr const char* kOtherBlocks =
-    "blocks of two groups are not the same blocks: take the layout of the same group";
-
-/// Whether block ids of both ends mean the same: no group, or one.
-[[nodiscard]] inline bool share_ids(const TransferEnd& a, const TransferEnd& b) noexcept {
-  return a.group().empty() || b.group().empty() || a.group() == b.group();
-}
-
 /// What was assumed of any of the ends, each thing once.
 [[nodiscard]] std::string assumed_of(std::span<const TransferEnd> sources,
                                      const TransferEnd& destination);
-
-/// Why blocks of the two cannot be whole at the other one: a plane that only one of them has.
-[[nodiscard]] std::optional<layout::Reason> plane_of_one(const TransferEnd& source,
-                                                         const TransferEnd& destination);
 
 /// Errors of whoever names a layout that is not there.
 [[nodiscard]] Error not_known(LayoutHandle handle);
@@ -105,7 +96,7 @@ class TransportManager::Impl {
   [[nodiscard]] Result<std::vector<LayoutHandle>> import_metadata(
       std::span<const std::byte> message, const ImportOptions& options);
   [[nodiscard]] Result<void> forget_peer(WorkerId worker, Duration timeout);
-  [[nodiscard]] Result<std::string> group(LayoutHandle handle) const;
+  [[nodiscard]] Result<Meaning> meaning(LayoutHandle handle) const;
   [[nodiscard]] Result<layout::Compatibility> compatibility(LayoutHandle source,
                                                             LayoutHandle destination) const;
   [[nodiscard]] Result<transfer::Transfer> execute_transfer(

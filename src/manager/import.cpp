@@ -135,21 +135,20 @@ Result<std::optional<TimePoint>> TransportManager::Impl::check_validity(const To
     return Error{ErrorCode::kRefused, "audience: the message is for \"" + told.audience +
                                           "\", and this is \"" + options_.agent->name() + "\""};
   }
-  if (!told.lease.has_value()) {
+  if (!told.ends.has_value()) {
     return std::optional<TimePoint>{};
   }
   const WallTime now = options_.wall_clock->now();
-  if (told.lease->issued - now > skew) {
+  if (told.issued - now > skew) {
     return Error{ErrorCode::kRefused,
-                 "issued: " + milliseconds(told.lease->issued - now) +
+                 "issued: " + milliseconds(told.issued - now) +
                      " after this machine's time: one of the two clocks is wrong"};
   }
-  if (now >= told.lease->ends) {
-    return stale("lease: it ended " + milliseconds(now - told.lease->ends) +
-                 " ago: get a newer message");
+  if (now >= *told.ends) {
+    return stale("lease: it ended " + milliseconds(now - *told.ends) + " ago: get a newer message");
   }
   // Not longer than the lease, however far the clocks are apart.
-  const Duration left = std::min(told.lease->ends - now, told.lease->ends - told.lease->issued);
+  const Duration left = std::min(*told.ends - now, *told.ends - told.issued);
   return std::optional<TimePoint>{deadline_after(options_.clock->now(), left)};
 }
 
@@ -197,10 +196,10 @@ Result<std::shared_ptr<Peer>> TransportManager::Impl::make_peer(ToldPeer told, C
     const auto same = kept.find(layout.handle);
     if (same != kept.end() && is_current(*same->second)) {
       RemoteLayoutPtr known = same->second;
-      if (known->told.access != layout.access || known->told.group != layout.group) {
+      if (known->told.access != layout.access || known->told.meaning != layout.meaning) {
         auto changed = std::make_shared<RemoteLayout>(*known);
         changed->told.access = layout.access;
-        changed->told.group = layout.group;
+        changed->told.meaning = layout.meaning;
         known = std::move(changed);
       }
       peer->layouts.push_back(std::move(known));
@@ -300,10 +299,14 @@ Result<std::vector<LayoutHandle>> TransportManager::Impl::import_metadata(
   KVFERRY_RETURN_IF_ERROR(check_sender(told.identity));
   const PeerPtr known = registry_.find_peer(told.identity.worker_id);
   std::shared_ptr<Peer> peer;
+  const WallTime issued = told.issued;
   if (known == nullptr) {
     KVFERRY_ASSIGN_OR_RETURN(peer, load(std::move(told), deadline));
   } else {
     KVFERRY_ASSIGN_OR_RETURN(const News news, news_of(*known, told.identity, options.replace));
+    if (news == News::kNone && issued < known->issued) {
+      return handles_of(*known);  // An older copy: the lease is what the newer one said.
+    }
     if (news == News::kNone) {
       peer = std::make_shared<Peer>(*known);
     } else {
@@ -311,6 +314,7 @@ Result<std::vector<LayoutHandle>> TransportManager::Impl::import_metadata(
     }
   }
   peer->expires = expires;
+  peer->issued = issued;
   std::vector<LayoutHandle> handles = handles_of(*peer);
   registry_.put_peer(std::move(peer));
   return handles;

@@ -12,15 +12,22 @@ namespace {
 
 constexpr std::uint32_t kMaxLayoutIds = 65'536;
 
-/// Whether an envelope can tell `layout`; of what else it says, nothing is in question.
+/// Whether an envelope can tell `layout` and peers take it; of what else it says, nothing is in
+/// question. One layout that importers refuse would cost its worker the whole message.
 Result<void> check_tellable(const LocalLayout& layout) {
   wire::Envelope envelope;
-  envelope.worker_address = {layout.handle.worker_id(), "-"};
+  constexpr const char* kAnyAgent = "-";
+  envelope.worker_address = {layout.handle.worker_id(), kAnyAgent};
   envelope.epoch = {1, 1};
-  envelope.agents.push_back({"-", {}, {}});
+  envelope.agents.push_back({kAnyAgent, {}, {}});
   envelope.layouts = describe_in_envelope(layout);
-  const auto encoded = wire::encode_envelope(envelope);
-  return encoded ? Result<void>{} : encoded.error();
+  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, wire::encode_envelope(envelope));
+  auto read = read_message(bytes, {.agent_kind = kAnyAgent});
+  if (!read) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "no peer would import the layout: " + std::move(read).error().message};
+  }
+  return {};
 }
 
 Error no_agent() { return Error{ErrorCode::kUnavailable, "export: this manager has no agent"}; }
@@ -77,7 +84,7 @@ Result<LayoutHandle> TransportManager::Impl::add_layout(transfer::PhysicalLayout
       LayoutHandle{options_.worker_id, LayoutId{static_cast<std::uint16_t>(next_layout_id_)}};
   entry->physical = std::move(layout);
   entry->access = options.access;
-  entry->group = options.group;
+  entry->meaning = options.meaning;
   entry->gate = std::make_shared<transfer::Gate>();
   if (options.access != Access::kNone) {
     KVFERRY_RETURN_IF_ERROR(check_tellable(*entry));

@@ -100,7 +100,7 @@ Result<ToldLayout> read_layout(WorkerId worker_id, const wire::EnvelopeLayout& s
   }
   told.guards = said.guards;
   told.access = said.access;
-  told.group = said.group;
+  told.meaning = {said.model, said.group};
   return told;
 }
 
@@ -150,8 +150,9 @@ Result<ToldPeer> read_envelope(const wire::Envelope& envelope, const ReadOptions
   told.identity.life = PeerLife{envelope.epoch, envelope.generation};
   KVFERRY_ASSIGN_OR_RETURN(told.identity.digest, digest_of(envelope, options.limits));
   told.audience = envelope.audience;
+  told.issued = envelope.issued;
   if (envelope.lease.count() != 0) {
-    told.lease = ToldLease{envelope.issued, envelope.issued + envelope.lease};
+    told.ends = envelope.issued + envelope.lease;
   }
   return told;
 }
@@ -165,7 +166,8 @@ wire::EnvelopeLayout describe_alone(const LocalLayout& layout,
   said.access = layout.access;
   said.tier = tier_of(said.location);
   said.description = known.description();
-  said.group = layout.group;
+  said.model = layout.meaning.model;
+  said.group = layout.meaning.group;
   said.regions.assign(known.view().regions().begin(), known.view().regions().end());
   if (const auto& guards = known.guards(); guards != nullptr) {
     said.guards = guards->region();

@@ -13,18 +13,13 @@
 
 namespace kvferry::manager {
 
-/// From when until when a message holds, by its writer's wall clock.
-struct ToldLease {
-  WallTime issued{};
-  WallTime ends{};
-};
-
 /// A message of any format, read, with what was assumed.
 struct ToldPeer {
   PeerIdentity identity;
   std::vector<ToldLayout> layouts;
-  std::string audience;  ///< empty: all
-  std::optional<ToldLease> lease;
+  std::string audience;            ///< empty: all
+  WallTime issued{};               ///< by its writer's wall clock; formats A and B do not say
+  std::optional<WallTime> ends{};  ///< of the lease, by the same clock
 };
 
 /// What read_message() has to know beside the message.

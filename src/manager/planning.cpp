@@ -107,6 +107,8 @@ Result<LaneEntry> TransportManager::Impl::make_lane(const TransferEnd& source,
   LaneEntry entry;
   if (source.is_local() && destination.is_local()) {
     entry.sharing = sharing_of(*source.local->physical, *destination.local->physical);
+  } else {
+    entry.remote = (source.is_local() ? destination : source).remote.layout;
   }
   entry.lane = std::move(lane);
   return entry;

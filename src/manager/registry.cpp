@@ -114,8 +114,10 @@ std::optional<LaneEntry> Registry::find_lane(const LaneKey& key) const {
 
 void Registry::add_lane(const LaneKey& key, const LaneEntry& lane) {
   const MutexLock lock{mutex_};
-  const auto is_there = [this](LayoutHandle handle) KVFERRY_REQUIRES(mutex_) {
-    return locals_.count(handle) != 0 || remotes_.count(handle) != 0;
+  // The handle alone does not tell: a layout that is reached anew keeps it.
+  const auto is_there = [this, &lane](LayoutHandle handle) KVFERRY_REQUIRES(mutex_) {
+    const auto remote = remotes_.find(handle);
+    return remote == remotes_.end() ? locals_.count(handle) != 0 : remote->second == lane.remote;
   };
   if (!is_there(key.source) || !is_there(key.destination)) {
     return;

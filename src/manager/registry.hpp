@@ -25,7 +25,7 @@ struct LocalLayout {
   LayoutHandle handle{};
   transfer::PhysicalLayoutPtr physical;
   Access access{Access::kNone};
-  std::string group{};
+  Meaning meaning{};
   std::vector<agent::RegistrationId> registrations;
   transfer::GatePtr gate;
 };
@@ -37,7 +37,7 @@ struct ToldLayout {
   std::vector<layout::Plane> planes{};  ///< over regions()
   std::optional<Region> guards;         ///< where the sequence numbers of its blocks lie
   std::optional<Access> access{};       ///< of peers; formats A and B do not say
-  std::string group{};                  ///< empty: none is told
+  Meaning meaning{};                    ///< empty where none is told
 
   /// Of the data, then of each plane.
   [[nodiscard]] std::vector<Region> regions() const { return layout::all_regions(view, planes); }
@@ -81,6 +81,7 @@ struct Peer {
   PeerIdentity identity;
   ContactPtr contact;
   std::optional<TimePoint> expires;  ///< end of its lease
+  WallTime issued{};                 ///< the message that said so; formats A and B do not say
   PastEpochs past;
   std::vector<RemoteLayoutPtr> layouts;  ///< in the message's order
 };
@@ -96,6 +97,7 @@ enum class Sharing : std::uint8_t { kNone, kSameLayout, kOverlapping };
 struct LaneEntry {
   std::shared_ptr<const transfer::Lane> lane;  // shared: with transfers in flight
   Sharing sharing{Sharing::kNone};
+  RemoteLayoutPtr remote{};  ///< the peer's layout at one end; null between two local ones
 };
 
 struct LaneKey {

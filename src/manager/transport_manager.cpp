@@ -115,71 +115,20 @@ std::string assumed_of(std::span<const TransferEnd> sources, const TransferEnd& 
   return text;
 }
 
-std::optional<layout::Reason> plane_of_one(const TransferEnd& source,
-                                           const TransferEnd& destination) {
-  constexpr const char* kAdvice =
-      "blocks are whole only with all planes: register them on both sides";
-  for (const layout::Plane& plane : destination.planes()) {
-    if (source.find_view(plane.name) == nullptr) {
-      return layout::Reason{"plane", "no \"" + plane.name + "\"", "\"" + plane.name + "\"",
-                            kAdvice};
-    }
-  }
-  for (const layout::Plane& plane : source.planes()) {
-    if (destination.find_view(plane.name) == nullptr) {
-      return layout::Reason{"plane", "\"" + plane.name + "\"", "no \"" + plane.name + "\"",
-                            kAdvice};
-    }
-  }
-  return std::nullopt;
-}
-
-namespace {
-
-/// Makes a verdict on the data one on a plane too: the worse one, with its reasons.
-void take_worse(const std::string& plane, layout::Compatibility of_plane,
-                layout::Compatibility& verdict) {
-  if (of_plane.verdict < verdict.verdict) {
-    return;
-  }
-  if (of_plane.verdict > verdict.verdict) {
-    verdict = {of_plane.verdict, {}, std::move(verdict.assumed)};
-  }
-  for (layout::Reason& reason : of_plane.reasons) {
-    reason.field = "plane \"" + plane + "\": " + reason.field;
-    verdict.reasons.push_back(std::move(reason));
-  }
-}
-
-}  // namespace
-
 Result<layout::Compatibility> TransportManager::Impl::compatibility(
     LayoutHandle source, LayoutHandle destination) const {
   KVFERRY_RETURN_IF_ERROR(check_process());
   KVFERRY_ASSIGN_OR_RETURN(const TransferEnd from, find_end(source));
   KVFERRY_ASSIGN_OR_RETURN(const TransferEnd to, find_end(destination));
-  layout::Compatibility verdict = compatible(from.view(), to.view());
+  layout::Compatibility verdict = layout::compatible(from.compared(), to.compared());
   verdict.assumed = assumed_of({&from, 1}, to);
-  if (auto reason = plane_of_one(from, to)) {
-    verdict.verdict = layout::Verdict::kImpossible;
-    verdict.reasons.insert(verdict.reasons.begin(), *std::move(reason));
-  } else {
-    for (const layout::Plane& plane : to.planes()) {
-      take_worse(plane.name, compatible(*from.find_view(plane.name), plane.view), verdict);
-    }
-  }
-  if (!share_ids(from, to)) {
-    verdict.verdict = layout::Verdict::kImpossible;
-    verdict.reasons.insert(verdict.reasons.begin(),
-                           {"group", from.group(), to.group(), kOtherBlocks});
-  }
   return verdict;
 }
 
-Result<std::string> TransportManager::Impl::group(LayoutHandle handle) const {
+Result<Meaning> TransportManager::Impl::meaning(LayoutHandle handle) const {
   KVFERRY_RETURN_IF_ERROR(check_process());
   KVFERRY_ASSIGN_OR_RETURN(const TransferEnd end, find_end(handle));
-  return end.group();
+  return end.meaning();
 }
 
 TransportManager::TransportManager(std::unique_ptr<Impl> impl) noexcept : impl_{std::move(impl)} {}
@@ -270,8 +219,8 @@ std::vector<PeerInfo> TransportManager::peers() const {
   return all;
 }
 
-Result<std::string> TransportManager::group(LayoutHandle handle) const {
-  return impl_->group(handle);
+Result<Meaning> TransportManager::meaning(LayoutHandle handle) const {
+  return impl_->meaning(handle);
 }
 
 Result<layout::Compatibility> TransportManager::compatibility(LayoutHandle source,

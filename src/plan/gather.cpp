@@ -193,7 +193,8 @@ std::uint64_t units_of(const BlockPairs& blocks, const LayoutView& source,
                        const LayoutView& destination) {
   const std::uint64_t from = source.page_size();
   const std::uint64_t to = destination.page_size();
-  return blocks.destination.size() / (std::lcm(from, to) / to);
+  // Without lcm(), which pages of any size leave the 64 bits with.
+  return blocks.destination.size() / (from / std::gcd(from, to));
 }
 
 }  // namespace

@@ -53,16 +53,18 @@ void ClaimTable::take_back(std::span<const BlockId> blocks) noexcept {
 
 Result<Claims> Claims::take(std::shared_ptr<ClaimTable> table, BlockGuardsPtr guards,
                             std::span<const BlockId> blocks) {
+  std::vector<BlockId> copy{blocks.begin(), blocks.end()};  // Before there is what could be lost.
   KVFERRY_RETURN_IF_ERROR(table->claim(blocks));
   for (std::size_t i = 0; guards != nullptr && i < blocks.size(); ++i) {
     auto begun = guards->begin_write(blocks[i]);
     if (!begun) {
       table->release(blocks.subspan(i));
-      const Claims undone{std::move(table), std::move(guards), blocks.first(i)};
+      copy.resize(i);
+      const Claims undone{std::move(table), std::move(guards), std::move(copy)};
       return std::move(begun).error().with_context("destination");
     }
   }
-  return Claims{std::move(table), std::move(guards), blocks};
+  return Claims{std::move(table), std::move(guards), std::move(copy)};
 }
 
 void Claims::release() noexcept {

@@ -62,10 +62,9 @@ class Claims {
   void release() noexcept;
 
  private:
-  Claims(std::shared_ptr<ClaimTable> table, BlockGuardsPtr guards, std::span<const BlockId> blocks)
-      : table_{std::move(table)},
-        guards_{std::move(guards)},
-        blocks_{blocks.begin(), blocks.end()} {}
+  Claims(std::shared_ptr<ClaimTable> table, BlockGuardsPtr guards,
+         std::vector<BlockId> blocks) noexcept
+      : table_{std::move(table)}, guards_{std::move(guards)}, blocks_{std::move(blocks)} {}
 
   std::shared_ptr<ClaimTable> table_;  // shared: with the registered layout, which may go first
   BlockGuardsPtr guards_;

@@ -42,9 +42,8 @@ TransferState::Step TransferState::step_unless_busy() {
   if (!stepping_.try_lock()) {
     return Step::kWaiting;
   }
-  const Step step = step_locked();
-  stepping_.unlock();
-  return step;
+  const MutexLock lock{stepping_, std::adopt_lock};
+  return step_locked();
 }
 
 TransferState::Step TransferState::step_locked() {
@@ -274,8 +273,8 @@ void TransferState::publish(std::optional<Error> error, bool quiet) {
 /// knowing what that one still does.
 void TransferState::end_overdue() {
   if (stepping_.try_lock()) {
+    const MutexLock lock{stepping_, std::adopt_lock};
     step_locked();
-    stepping_.unlock();
     return;
   }
   if (parts_.clock->now() >= deadline_after(parts_.deadline, kStuckGrace)) {

@@ -240,6 +240,8 @@ Result<void> check_carriable(const Envelope& envelope, const WireLimits& limits)
                                        layout.group, format::kWordBytesMax));
     KVFERRY_RETURN_IF_ERROR(check_text({BodyMessage::kLayout, i, v1::Layout::kPlaneFieldNumber},
                                        layout.plane, format::kWordBytesMax));
+    KVFERRY_RETURN_IF_ERROR(check_text({BodyMessage::kLayout, i, v1::Layout::kModelFieldNumber},
+                                       layout.model, format::kModelBytesMax));
     if (const auto* const strided = std::get_if<layout::LayoutView::Parts>(&layout.description)) {
       KVFERRY_RETURN_IF_ERROR(check_text({BodyMessage::kLayout, i, v1::Layout::kPackingFieldNumber},
                                          strided->packing, format::kWordBytesMax));

@@ -39,6 +39,7 @@ struct Known {
 };
 
 constexpr std::uint32_t kRequiredFeatures = 8;
+constexpr std::uint32_t kModel = 33;
 constexpr std::uint32_t kAgents = 9;
 constexpr std::uint32_t kLayouts = 10;
 constexpr std::array kWorkerFields{
@@ -88,6 +89,7 @@ constexpr std::array kLayoutFields{
     Known{30, "packing", Kind::kText},
     Known{31, "group", Kind::kText},
     Known{32, "plane", Kind::kText},
+    Known{kModel, "model", Kind::kText},
 };
 
 std::span<const Known> fields_of(BodyMessage message) noexcept {
@@ -339,10 +341,16 @@ class Checker {
     return 0;
   }
 
-  Result<void> check_text(const BodyPlace& place, std::size_t at, std::string_view text) const {
+  [[nodiscard]] std::uint64_t text_bytes_max(const BodyPlace& place) const noexcept {
+    if (place.message == BodyMessage::kLayout && place.number == kModel) {
+      return envelope_format::kModelBytesMax;
+    }
     const bool is_word = place.message != BodyMessage::kWorker || place.number == kRequiredFeatures;
-    const std::string what =
-        fault_of_text(text, is_word ? envelope_format::kWordBytesMax : limits_.agent_name_bytes);
+    return is_word ? envelope_format::kWordBytesMax : limits_.agent_name_bytes;
+  }
+
+  Result<void> check_text(const BodyPlace& place, std::size_t at, std::string_view text) const {
+    const std::string what = fault_of_text(text, text_bytes_max(place));
     return what.empty() ? Result<void>{} : wrong(place, at, what);
   }
 

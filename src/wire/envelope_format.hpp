@@ -41,6 +41,8 @@ inline constexpr std::size_t kSignatureBytes = 64;
 inline constexpr std::size_t kEpochBytes = 16;
 /// Of an agent's kind and of a required feature: short words of ours.
 inline constexpr std::size_t kWordBytesMax = 64;
+/// Of a model's name, which may be a path with a digest behind it.
+inline constexpr std::size_t kModelBytesMax = 256;
 
 /// What a reader of the first envelopes did not know, and must not pass over.
 inline constexpr std::string_view kOrders{"orders"};

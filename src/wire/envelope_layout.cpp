@@ -249,9 +249,12 @@ class PlaneRules {
     if (plane_.has_guards_address()) {
       return wrong(Message::kGuardsAddressFieldNumber, "a plane has none of its own");
     }
-    return plane_.group() == data.group()
+    if (plane_.group() != data.group()) {
+      return wrong(Message::kGroupFieldNumber, "is not that of the layout whose plane it is");
+    }
+    return plane_.model() == data.model()
                ? Result<void>{}
-               : wrong(Message::kGroupFieldNumber, "is not that of the layout whose plane it is");
+               : wrong(Message::kModelFieldNumber, "is not that of the layout whose plane it is");
   }
 
   const EnvelopeContext& context_;
@@ -429,6 +432,7 @@ void put_layout(const EnvelopeLayout& from, Message& to) {
   }
   to.set_group(from.group);
   to.set_plane(from.plane);
+  to.set_model(from.model);
 }
 
 EnvelopeLayout layout_of(const Message& from) {
@@ -453,6 +457,7 @@ EnvelopeLayout layout_of(const Message& from) {
   }
   to.group = from.group();
   to.plane = from.plane();
+  to.model = from.model();
   return to;
 }
 

@@ -195,6 +195,28 @@ class RanksTest(unittest.TestCase):
         _, data, _ = self.pull([part], "--blocks", "7:0", "--tp", "1/2", "--verify", "none")
         self.assert_right(data, "llama-3.1-8b", (2,), 16, own_heads=(4, 8))
 
+    def test_two_models_of_one_shape(self):
+        told = ("--publish", "envelope", "--access", "read-write", "--model")
+        first = self.start("first", *told, "base@1", "--tp", "0/2")
+        other = self.start("other", *told, "base@2", "--tp", "1/2")
+        second = self.start("second", *told, "base@1", "--tp", "1/2")
+        push = ("push", "--exchange", self.tool.exchange, "--peer", first, "--blocks", "2:1")
+        half, whole = ("--tp", "0/2", "--blocks", "2:1"), ("--blocks", "2:1")
+        for model, code in (("base@1", 0), ("base@2", 3), (None, 0)):
+            own = ("--model", model) if model else ()
+            with self.subTest(model=model):
+                self.assertEqual(self.tool.run(*push, "--tp", "0/2", *own)[0], code)
+                report, data, err = self.pull([first], *half, *own, code=code)
+                if code == 0:
+                    self.assertEqual(report["bytes_moved"], len(data))
+                else:
+                    self.assertIn('model "base@1" against "base@2"', err)
+                    self.assertEqual(report["bytes_moved"], 0)
+        _, data, _ = self.pull([first, second], *whole)
+        self.assert_right(data, "llama-3.1-8b", (2,), 16)
+        _, _, err = self.pull([first, other], *whole, code=3)
+        self.assertIn('model "base@2" against "base@1"', err)
+
     def test_push_is_refused_where_it_may_not_write_or_does_not_cover(self):
         self.start("readers", "--access", "read")
         self.start("writers")

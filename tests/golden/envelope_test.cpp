@@ -123,6 +123,9 @@ Json layout(const EnvelopeLayout& layout) {
              {"regions", Json::array()},
              {"guards", layout.guards ? region(*layout.guards) : Json()}};
   std::visit([&value](const auto& one) { put(one, value); }, layout.description);
+  if (!layout.model.empty()) {
+    value["model"] = layout.model;
+  }
   if (!layout.group.empty()) {
     value["group"] = layout.group;
   }

@@ -10,6 +10,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "vectors.hpp"
 
@@ -266,6 +268,60 @@ TEST(Compatible, OneTokenInABlockStandsToEitherOrderOfMore) {
     EXPECT_EQ(verdict(view, view_after()), Verdict::kCopyable);
     EXPECT_EQ(verdict(view, view_after(hnd)), Verdict::kCopyable);
   }
+}
+
+/// A plane of numbers of 4 bytes beside `view_after()`, or of another width.
+Plane plane_of(std::string name, std::uint64_t width = 4) {
+  return {std::move(name), view_after([width](LayoutConfig& config) {
+            config.inner_dim = *config.num_heads;
+            config.dtype_width_bytes = width;
+          })};
+}
+
+TEST(ComparedLayouts, OfTwoModelsOrGroupsAreImpossibleWhateverTheirShapes) {
+  const LayoutView view = view_after();
+  const auto says = [&](const Compared& left, const Compared& right) {
+    const Compatibility found = compatible(left, right);
+    EXPECT_EQ(found.verdict == Verdict::kImpossible, differing_meaning(left, right).has_value());
+    return found.summary();
+  };
+  const Compared a{.view = view, .model = "a", .group = "full"};
+  EXPECT_EQ(says(a, a), "identical");
+  EXPECT_EQ(says(a, {.view = view}), "identical") << "what is not told does not differ";
+  EXPECT_EQ(says({.view = view}, a), "identical");
+  EXPECT_THAT(says(a, {.view = view, .model = "b", .group = "window"}),
+              HasSubstr("model \"a\" against \"b\""));
+  EXPECT_THAT(says(a, {.view = view, .model = "a", .group = "window"}),
+              HasSubstr("group \"full\" against \"window\""));
+  const Compatibility both =
+      compatible(a, Compared{.view = view_after([](auto& c) { c.num_layers = 3; }), .model = "b"});
+  EXPECT_EQ(both.reasons.size(), 2U) << "shapes are compared all the same";
+  const std::vector<Compared> others{{.view = view}, a};
+  EXPECT_FALSE(differing_meaning(a, others));
+  EXPECT_TRUE(differing_meaning(Compared{.view = view, .model = "b"}, others));
+}
+
+TEST(ComparedLayouts, HaveTheSamePlanesAndTheWorstVerdictOfThem) {
+  const LayoutView view = view_after();
+  const LayoutView reordered = view_after(hnd);
+  const std::vector<Plane> both{plane_of("scales"), plane_of("sums")};
+  const std::vector<Plane> turned{plane_of("sums"), plane_of("scales")};
+  const std::vector<Plane> one{plane_of("scales")};
+  const std::vector<Plane> wide{plane_of("scales", 8), plane_of("sums")};
+  const auto against = [&](const LayoutView& data, const std::vector<Plane>& planes) {
+    const Compared left{.view = view, .planes = both};
+    const Compared right{.view = data, .planes = planes};
+    EXPECT_EQ(compatible(left, right).verdict, compatible(right, left).verdict);
+    return compatible(left, right);
+  };
+  EXPECT_EQ(against(view, turned).verdict, Verdict::kIdentical) << "names count, not their order";
+  EXPECT_EQ(against(reordered, both).verdict, Verdict::kNeedsReordering);
+  EXPECT_THAT(against(view, one).summary(), HasSubstr("plane \"sums\" against no \"sums\""));
+  EXPECT_THAT(compatible(Compared{.view = view}, Compared{.view = view, .planes = one}).summary(),
+              HasSubstr("plane no \"scales\" against \"scales\""));
+  const Compatibility of_width = against(view, wide);
+  EXPECT_EQ(of_width.verdict, Verdict::kImpossible);
+  EXPECT_EQ(of_width.reasons.front().field, "plane \"scales\": dtype_width_bytes");
 }
 
 TEST(Verdict, HasTheNamesOfTheCommandLine) {

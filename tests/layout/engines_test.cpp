@@ -328,6 +328,17 @@ TEST(Engines, RefuseWhatIsNotKnown) {
   EXPECT_EQ(refusal(vllm_mla(forgotten, regions)), "layer axis: extent 0 is not at least 1");
 }
 
+TEST(Engines, NameWhatAPackingHides) {
+  const auto why = [](const auto& change) {
+    Cache cache = cache_of({4, 2, 16, 2, 64, 2});
+    change(cache);
+    return refusal(vllm_cpu(cache, {"vec", "0.11.2"}, tensors_of(2, 1'000'000)));
+  };
+  EXPECT_EQ(why([](Cache& c) { c.block_size = 0; }), "block_size: 0 is not at least 1");
+  EXPECT_EQ(why([](Cache& c) { c.head_size = 0; }), "head_size: 0 is not at least 1");
+  EXPECT_EQ(why([](Cache& c) { c.heads = {0, 0, 2}; }), "heads: 0 is not at least 1");
+}
+
 TEST(Engines, RefuseCachesThatCannotBe) {
   const Sizes sizes{4, 2, 16, 2, 64, 2};
   const std::vector<Region> regions = tensors_of(2, 1'000'000);

@@ -241,6 +241,42 @@ TEST(LayoutViewSlice, RefusesRangesThatAreEmptyLeaveTheAxisOrCutTheElements) {
   EXPECT_EQ(message(Axis::kElement, 0, 1), "element axis: cannot take 1 from 0 of 2");
 }
 
+/// K of all layers, then V of all layers, as several engines keep them: the part's regions are no
+/// run of the whole's.
+TEST(LayoutViewAlone, HasTheRegionsOfItsPlacesAndNoOthers) {
+  LayoutView::Parts parts = split_parts();
+  parts.regions.clear();
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    parts.regions.push_back({4096 * (i + 1), 96});
+  }
+  span_of(parts, Axis::kLayer) = AxisSpan{4, 0, 0, 4, 1};
+  span_of(parts, Axis::kOuter) = AxisSpan{2, 0, 0, 2, 4};
+  const LayoutView whole = *LayoutView::create(parts);
+  for (std::uint64_t count = 1; count <= 4; ++count) {
+    for (std::uint64_t first = 0; first + count <= 4; ++first) {
+      SCOPED_TRACE(std::to_string(first) + ", " + std::to_string(count));
+      const LayoutView part = *whole.slice(Axis::kLayer, first, count);
+      const auto alone = part.alone();
+      ASSERT_TRUE(alone) << alone.error().message;
+      EXPECT_EQ(alone->regions().size(), 2 * count);
+      for (std::uint64_t layer = 0; layer < count; ++layer) {
+        for (std::uint64_t outer = 0; outer < 2; ++outer) {
+          Place place;
+          place[Axis::kBlock] = 1;
+          place[Axis::kLayer] = layer;
+          place[Axis::kOuter] = outer;
+          const Location at = alone->locate(place);
+          const Location was = part.locate(place);
+          EXPECT_EQ(alone->regions()[at.region], whole.regions()[was.region]);
+          EXPECT_EQ(at.offset_bytes, was.offset_bytes);
+        }
+      }
+      EXPECT_TRUE(alone->alone()) << "once more";
+    }
+  }
+  EXPECT_EQ(*whole.alone()->regions().begin(), whole.regions()[0]);
+}
+
 TEST(LayoutViewCollapsed, NamesTheOrderInWhichABlockIsPacked) {
   for (const InnerShape shape : {InnerShape::kNhd, InnerShape::kHnd}) {
     LayoutConfig config = small_config();

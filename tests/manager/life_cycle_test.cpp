@@ -295,6 +295,29 @@ TEST_F(LifeCycle, SameGenerationProlongsTheLease) {
   expect_right_bytes(handles->at(0), 1);
 }
 
+/// A copy that was under way for long, or that somebody kept, neither shortens the lease nor makes
+/// it one without end.
+TEST_F(LifeCycle, OlderCopyOfTheSameGenerationChangesNoLease) {
+  const Bytes older = leased(500ms);
+  const Bytes endless = leased(0ms);
+  wall_clock_->advance(400ms);
+  const auto handles = import(leased(500ms));
+  ASSERT_THAT(handles, IsOk());
+  for (const Bytes& copy : {older, endless}) {
+    EXPECT_EQ(*import(copy), *handles);
+  }
+  clock_->advance(499ms);
+  wall_clock_->advance(499ms);
+  expect_right_bytes(handles->at(0), 1);
+  clock_->advance(2ms);
+  wall_clock_->advance(2ms);
+  expect_stale(handles->at(0), "lease");
+  EXPECT_THAT(import(endless), IsOk());
+  expect_stale(handles->at(0), "lease");
+  ASSERT_THAT(import(leased(0ms)), IsOk());
+  expect_right_bytes(handles->at(0), 1);
+}
+
 TEST_F(LifeCycle, MessageFromTheFutureIsRefused) {
   const Bytes message = leased(1h);
   wall_clock_->advance(-3s);  // Ours, or the owner's, has jumped.

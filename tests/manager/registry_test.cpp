@@ -37,7 +37,9 @@ PeerPtr peer(std::uint64_t worker, std::vector<RemoteLayoutPtr> layouts = {}) {
   return made;
 }
 
-LaneEntry lane() { return {std::make_shared<const transfer::Lane>(), Sharing::kSameLayout}; }
+LaneEntry lane(RemoteLayoutPtr remote = nullptr) {
+  return {std::make_shared<const transfer::Lane>(), Sharing::kSameLayout, std::move(remote)};
+}
 
 TEST(Registry, GivesLocalLayoutsInAscendingOrder) {
   Registry registry;
@@ -90,9 +92,10 @@ class RegistryLanes : public ::testing::Test {
       registry_.add_local(local(handle(7, id)));
     }
     registry_.put_peer(peer(8, {first_, second_}));
-    for (const LaneKey& key : {local_to_local_, peer_to_local_, peer_to_other_, part_}) {
-      registry_.add_lane(key, lane());
-    }
+    registry_.add_lane(local_to_local_, lane());
+    registry_.add_lane(peer_to_local_, lane(first_));
+    registry_.add_lane(peer_to_other_, lane(second_));
+    registry_.add_lane(part_, lane());
   }
   std::vector<bool> known() const {
     std::vector<bool> found;
@@ -130,19 +133,23 @@ TEST_F(RegistryLanes, GoWithThePeersLayoutsThatAreNotKept) {
   EXPECT_EQ(known(), (std::vector<bool>{true, true, true, true}));
   registry_.put_peer(peer(8, {first_}));
   EXPECT_EQ(known(), (std::vector<bool>{true, true, false, true}));
-  registry_.put_peer(peer(8, {remote(handle(8, 0))}));  // Reached anew.
+  const RemoteLayoutPtr anew = remote(handle(8, 0));
+  registry_.put_peer(peer(8, {anew}));
   EXPECT_EQ(known(), (std::vector<bool>{true, false, false, true}));
-  registry_.add_lane(peer_to_local_, lane());
+  registry_.add_lane(peer_to_local_, lane(first_));
+  EXPECT_EQ(known(), (std::vector<bool>{true, false, false, true})) << "as it was reached before";
+  registry_.add_lane(peer_to_local_, lane(anew));
+  EXPECT_EQ(known(), (std::vector<bool>{true, true, false, true}));
   registry_.remove_peer(WorkerId{8});
   EXPECT_EQ(known(), (std::vector<bool>{true, false, false, true}));
 }
 
 TEST_F(RegistryLanes, AreNotKeptOfALayoutThatHasGoneMeanwhile) {
   registry_.put_peer(peer(8, {first_}));
-  registry_.add_lane(peer_to_other_, lane());
+  registry_.add_lane(peer_to_other_, lane(second_));
   EXPECT_FALSE(registry_.find_lane(peer_to_other_).has_value());
   registry_.remove_local(handle(7, 1));
-  registry_.add_lane(peer_to_local_, lane());
+  registry_.add_lane(peer_to_local_, lane(first_));
   EXPECT_FALSE(registry_.find_lane(peer_to_local_).has_value());
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "kvferry/memory/memory.hpp"
@@ -128,20 +129,20 @@ TEST_F(StridedLayout, BlocksOfTwoGroupsAreNotTheSame) {
                 .build();
   };
   for (const char* group : {"full", "window"}) {
-    ASSERT_THAT(owner_.manager->register_layout(layout(), {.group = group}), IsOk());
+    ASSERT_THAT(owner_.manager->register_layout(layout(), {.meaning = {.group = group}}), IsOk());
   }
-  EXPECT_THAT(owner_.manager->register_layout(layout(), {.group = "a\n"}),
+  EXPECT_THAT(owner_.manager->register_layout(layout(), {.meaning = {.group = "a\n"}}),
               FailsWith(ErrorCode::kInvalidArgument, "group: "));
   const auto remote = reader_.manager->import_metadata(*owner_.manager->export_envelope());
   ASSERT_THAT(remote, IsOk());
-  EXPECT_EQ(*reader_.manager->group((*remote)[1]), "window");
-  const auto mine =
-      reader_.manager->register_layout(layout(), {.access = Access::kNone, .group = "window"});
+  EXPECT_EQ(reader_.manager->meaning((*remote)[1])->group, "window");
+  const auto mine = reader_.manager->register_layout(
+      layout(), {.access = Access::kNone, .meaning = {.group = "window"}});
   const auto pull = [&](std::size_t from) {
     return reader_.manager->execute_transfer((*remote)[from], block_ids({0}), *mine,
                                              block_ids({1}));
   };
-  EXPECT_THAT(pull(0), FailsWith(ErrorCode::kIncompatible, "group: \"full\" against \"window\""));
+  EXPECT_THAT(pull(0), FailsWith(ErrorCode::kIncompatible, "group \"full\" against \"window\""));
   const auto verdict = reader_.manager->compatibility((*remote)[0], *mine);
   ASSERT_THAT(verdict, IsOk());
   EXPECT_EQ(verdict->verdict, layout::Verdict::kImpossible);
@@ -149,6 +150,41 @@ TEST_F(StridedLayout, BlocksOfTwoGroupsAreNotTheSame) {
   const auto transfer = pull(1);
   ASSERT_THAT(transfer, IsOk());
   EXPECT_TRUE(transfer->wait().ok());
+}
+
+/// Two models of one shape, as a base and what was tuned from it: only their names differ.
+TEST_F(StridedLayout, BlocksOfTwoModelsAreNotTheSame) {
+  const auto add = [](Worker& worker, const std::string& model) {
+    auto layout = *PhysicalLayout::packed({.config = kConfig, .order = layout::kNhd})
+                       .allocate_system()
+                       .build();
+    return *worker.manager->register_layout(std::move(layout), {.meaning = {.model = model}});
+  };
+  for (const char* model : {"base@1", "base@2", ""}) {
+    add(owner_, model);
+  }
+  const auto remote = reader_.manager->import_metadata(*owner_.manager->export_envelope());
+  ASSERT_THAT(remote, IsOk());
+  EXPECT_EQ(reader_.manager->meaning((*remote)[1])->model, "base@2");
+  const LayoutHandle mine = add(reader_, "base@2");
+  const LayoutHandle any = add(reader_, "");
+  const auto pull = [&](std::size_t from, LayoutHandle into) -> Result<void> {
+    KVFERRY_ASSIGN_OR_RETURN(
+        const auto transfer,
+        reader_.manager->execute_transfer((*remote)[from], block_ids({0}), into, block_ids({1})));
+    return transfer.wait().ok() ? Result<void>{} : Error{ErrorCode::kCorrupt, "not moved"};
+  };
+  EXPECT_THAT(pull(0, mine),
+              FailsWith(ErrorCode::kIncompatible, "model \"base@1\" against \"base@2\""));
+  EXPECT_EQ(reader_.manager->compatibility((*remote)[0], mine)->verdict,
+            layout::Verdict::kImpossible);
+  EXPECT_THAT(pull(1, mine), IsOk());
+  EXPECT_THAT(pull(2, mine), IsOk()) << "nothing is told of it";
+  EXPECT_THAT(pull(0, any), IsOk());
+  const std::vector<LayoutHandle> two{(*remote)[0], (*remote)[1]};
+  EXPECT_THAT(reader_.manager->execute_transfer(two, block_ids({0}), any, block_ids({1})),
+              FailsWith(ErrorCode::kIncompatible, "model"))
+      << "one block of two models";
 }
 
 /// As an engine lends a range of its blocks, or a stage some of its layers.
@@ -203,6 +239,35 @@ TEST_F(StridedLayout, IsRefusedAtOnceWhenNoMessageCouldTellIt) {
   EXPECT_THAT(owner_.manager->export_envelope(), IsOk());
   EXPECT_THAT(owner_.manager->register_layout(physical, {.access = Access::kNone}), IsOk())
       << "nobody is told of it";
+}
+
+/// What every importer refuses would cost the worker its whole message.
+TEST_F(StridedLayout, IsRefusedAtOnceWhenNoPeerCouldReadIt) {
+  const auto of = [](std::uint64_t outer_dim, std::uint64_t width) {
+    layout::LayoutConfig config = kConfig;
+    config.outer_dim = outer_dim;
+    config.dtype_width_bytes = width;
+    const auto memory = *memory::allocate_system(config.required_bytes());
+    const std::uint64_t piece = 16 * 64 * width;
+    LayoutView::Parts parts =
+        strided_layout(config, Steps{.stride_bytes = {2 * outer_dim * piece, outer_dim * piece,
+                                                      piece, 64 * width, 16 * width}});
+    parts.regions = {{address_of(memory), memory->bytes().size()}};
+    return *PhysicalLayout::over(*LayoutView::create(parts), {memory});
+  };
+  const auto refused = [this](const transfer::PhysicalLayoutPtr& layout, const char* message) {
+    EXPECT_THAT(owner_.manager->register_layout(layout),
+                FailsWith(ErrorCode::kInvalidArgument, message));
+    EXPECT_THAT(owner_.manager->register_layout(layout, {.access = Access::kNone}), IsOk())
+        << "nobody is told of it";
+  };
+  refused(of(3, 2), "layouts[0].layout.layout_config.outer_dim: 3");
+  refused(of(2, 16), "layouts[0].layout.layout_config.dtype_width_bytes: 16");
+  const auto beside = PhysicalLayout::with_planes(of(2, 2), {{"odd", of(2, 16)}});
+  ASSERT_THAT(beside, IsOk());
+  refused(*beside, "layouts[1].layout.layout_config.dtype_width_bytes: 16");
+  ASSERT_THAT(owner_.manager->register_layout(of(2, 2)), IsOk());
+  EXPECT_THAT(reader_.manager->import_metadata(*owner_.manager->export_envelope()), IsOk());
 }
 
 /// Blocks cost a peer nothing to say, and a reader nothing to hear.

@@ -273,6 +273,29 @@ TEST(Gather, RefusesAPartOfTheHeadsBesideASideThatTellsNone) {
               StartsWith("source 1: it holds a part of the heads"));
 }
 
+/// Pages whose common multiple is not in 64 bits: no lists of blocks fit each other, but empty
+/// ones.
+TEST(Gather, OfNoBlocksIsOneWhateverThePages) {
+  const auto paged = [](std::uint64_t page) {
+    const layout::PackedLayout packed{.config = {.num_blocks = 1,
+                                                 .num_layers = 1,
+                                                 .outer_dim = 1,
+                                                 .page_size = page,
+                                                 .inner_dim = 1,
+                                                 .dtype_width_bytes = 1,
+                                                 .num_heads = 1},
+                                      .order = layout::kNhd};
+    return *packed_view(packed, {{4096, page}});
+  };
+  const std::uint64_t large = std::uint64_t{1} << 40U;
+  const std::vector<LayoutView> sources{paged(large), paged(large)};
+  const auto none = Gather::create(sources, paged(large - 1), {}, {});
+  ASSERT_TRUE(none) << none.error().message;
+  EXPECT_EQ(none->summary().bytes_moved, 0U);
+  const std::vector<BlockId> one{BlockId{0}};
+  EXPECT_FALSE(Gather::create(sources, paged(large - 1), {.source = one, .destination = one}, {}));
+}
+
 TEST(Gather, RefusesSourcesThatCannotBe) {
   EXPECT_THAT(Gather::create({}, rank_view({}), kFourPairs.view()).error().message,
               StartsWith("sources: 0, from 1 to 256"));

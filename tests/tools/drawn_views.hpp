@@ -16,7 +16,7 @@ namespace kvferry::tool {
 inline layout::LayoutView view_of_spec(std::string_view keys) {
   const auto spec = parse_spec("geometry:smollm2-135m,blocks=4,layout=" + std::string{keys});
   EXPECT_TRUE(spec) << spec.error().message;
-  return *view_of(*spec, layout::Assumptions{});
+  return layout_of(*spec, layout::Assumptions{})->view;
 }
 
 /// Four blocks of 16 bytes, 24 apart, from byte 0 of a region of 100.

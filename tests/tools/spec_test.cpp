@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "outcome_matchers.hpp"
 
@@ -28,7 +29,11 @@ GeometrySpec geometry(std::string_view text) {
 Outcome<layout::LayoutView> view(std::string_view text,
                                  const layout::Assumptions& assumption = {}) {
   const Outcome<Spec> spec = parse_spec(text);
-  return spec ? view_of(*spec, assumption) : Outcome<layout::LayoutView>{spec.error()};
+  if (!spec) {
+    return spec.error();
+  }
+  auto found = layout_of(*spec, assumption);
+  return found ? Outcome<layout::LayoutView>{std::move(found->view)} : found.error();
 }
 
 TEST(GeometrySpec, HasTheDefaultsOfItsModel) {
@@ -156,6 +161,24 @@ TEST(FileSpec, IsTheOnlyLayoutOfAMessageOrTheOneWithItsId) {
   const auto second = view(three + ":1");
   ASSERT_TRUE(second);
   EXPECT_EQ(second->axis(Axis::kBlock).extent, 16'384U);
+}
+
+TEST(FileSpec, IsALayoutWithItsPlanesAndWhatTheyMean) {
+  const std::string file = KVFERRY_SOURCE_DIR "/tests/golden/envelope/planes.kvfy";
+  const auto named = parse_spec(file + ":2");
+  ASSERT_TRUE(named);
+  const auto found = layout_of(*named, layout::Assumptions{});
+  ASSERT_TRUE(found) << found.error().message;
+  ASSERT_EQ(found->planes.size(), 2U);
+  EXPECT_EQ(found->planes[0].name, "scales");
+  EXPECT_EQ(found->planes[1].name, "sums");
+  EXPECT_EQ(found->planes[1].view.regions().size(), 3U);
+  EXPECT_EQ(found->compared().model, "model-a@1");
+  EXPECT_EQ(found->compared().group, "full");
+  EXPECT_EQ(found->compared().planes.size(), 2U);
+  EXPECT_THAT(view(file), EndsWith(3, "holds 2 layouts: say which one, FILE:LAYOUT_ID"))
+      << "planes are none";
+  EXPECT_THAT(view(file + ":3"), EndsWith(3, "layout 3 is none of its 2"));
 }
 
 TEST(FileSpec, IsToldApartByWhatTheCallerAssumes) {

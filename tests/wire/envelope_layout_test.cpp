@@ -105,8 +105,9 @@ std::string plane(std::uint64_t id, std::string_view name, std::string_view more
 }
 
 TEST(EnvelopeLayout, PlanesFollowTheirLayoutAndAgreeWithIt) {
-  const std::string data = number_field(1, 3) + number_field(11, 4) + bytes_field(31, "full");
-  const std::string like = number_field(11, 4) + bytes_field(31, "full");
+  const std::string like =
+      number_field(11, 4) + bytes_field(31, "full") + bytes_field(33, "model-a@1");
+  const std::string data = number_field(1, 3) + like;
   const auto good = read_planes({data, plane(3, "scales", like), plane(3, "sums", like)});
   ASSERT_TRUE(good) << good.error().message;
   EXPECT_EQ(good->layouts[2].plane, "sums");
@@ -131,6 +132,8 @@ TEST(EnvelopeLayout, PlanesFollowTheirLayoutAndAgreeWithIt) {
   refused(read_planes({data, plane(3, "scales", bytes_field(31, "full"))}),
           "layouts[1].page_size at ");
   refused(read_planes({data, plane(3, "scales", number_field(11, 4))}), "layouts[1].group at ");
+  refused(read_planes({data, plane(3, "scales", like + bytes_field(33, "model-a@2"))}),
+          "layouts[1].model at ");
   refused(read_planes({data, plane(3, "scales", like + number_field(24, 4))}),
           "layouts[1].model_layers at ");
   const std::string guards =

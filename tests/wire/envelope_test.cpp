@@ -82,6 +82,7 @@ TEST(Envelope, CarriesEveryFieldAtItsBounds) {
                               .alignment = kLargest,
                               .dtype_width_bytes = kLargest,
                               .num_heads = kLargest};
+  layout.model = std::string(256, 'm');
   layout.group = std::string(64, 'g');
   layout.regions = {{kLargest, kLargest}, {0, 0}};
   layout.guards = Region{kLargest, 0};
@@ -354,6 +355,9 @@ TEST(Envelope, IsNotWrittenForLayoutsThatCannotBe) {
       },
       "layouts[0]: holds what an envelope cannot say");
   refuse([](EnvelopeLayout& l) { l.group = "a\n"; }, "layouts[0].group: ");
+  refuse([](EnvelopeLayout& l) { l.model = "a\n"; }, "layouts[0].model: ");
+  refuse([](EnvelopeLayout& l) { l.model = std::string(257, 'm'); },
+         "layouts[0].model: length 257, limit 256");
   const auto refuse_strided = [&](auto change, std::string_view message) {
     refuse(
         [&change](EnvelopeLayout& l) {

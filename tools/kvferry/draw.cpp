@@ -83,8 +83,7 @@ Outcome<MapContent> content_of(const FileSpec& spec, const layout::Assumptions& 
   KVFERRY_ASSIGN_OR_RETURN(const SaidMessage message, read_message(spec.path));
   std::span<const SaidLayout> layouts{message.layouts};
   if (spec.layout_id) {
-    KVFERRY_ASSIGN_OR_RETURN(const SaidLayout* const one, find_layout(spec, message));
-    layouts = {one, 1};
+    KVFERRY_ASSIGN_OR_RETURN(layouts, find_layout(spec, message));
   }
   MapContent content;
   content.title = fmt::format("Memory map of worker {}", message.worker.worker_id.value());
@@ -111,7 +110,8 @@ Outcome<MapContent> content_of(const FileSpec& spec, const layout::Assumptions& 
 Outcome<MapContent> content_of(const GeometrySpec& spec, std::string_view text) {
   KVFERRY_ASSIGN_OR_RETURN(const layout::PackedLayout packed, spec.packed());
   MapLayout map;
-  KVFERRY_ASSIGN_OR_RETURN(map.view, view_of(Spec{spec}, layout::Assumptions{}));
+  KVFERRY_ASSIGN_OR_RETURN(SpecLayout made, layout_of(Spec{spec}, layout::Assumptions{}));
+  map.view = std::move(made.view);
   map.title = std::string{to_string(packed.arrangement)};
   map.facts.push_back(shape_text(packed.config));
   if (const std::string part = part_text(*map.view); !part.empty()) {

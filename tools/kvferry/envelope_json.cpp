@@ -26,6 +26,12 @@ constexpr std::array<Named<LogicalType>, 4> kTiers{{{"G1", LogicalType::kG1},
                                                     {"G2", LogicalType::kG2},
                                                     {"G3", LogicalType::kG3},
                                                     {"G4", LogicalType::kG4}}};
+/// Words of a layout that are there only where they say something.
+constexpr std::array<std::pair<const char*, std::string wire::EnvelopeLayout::*>, 3> kWords{
+    {{"model", &wire::EnvelopeLayout::model},
+     {"group", &wire::EnvelopeLayout::group},
+     {"plane", &wire::EnvelopeLayout::plane}}};
+
 // ---- To JSON.
 
 ordered_json region_json(const Region& region) {
@@ -51,11 +57,10 @@ ordered_json layout_json(const wire::EnvelopeLayout& layout) {
     value["tier"] = name_of(kTiers, *layout.tier);
   }
   put_description(layout.description, value);
-  if (!layout.group.empty()) {
-    value["group"] = layout.group;
-  }
-  if (!layout.plane.empty()) {
-    value["plane"] = layout.plane;
+  for (const auto& [name, word] : kWords) {
+    if (!(layout.*word).empty()) {
+      value[name] = layout.*word;
+    }
   }
   for (const Region& region : layout.regions) {
     value["regions"].push_back(region_json(region));
@@ -122,7 +127,7 @@ Result<wire::EnvelopeLayout> read_layout(const json& node, const std::string& pa
   KVFERRY_RETURN_IF_ERROR(
       check_keys(node,
                  {"id", "storage", "access", "tier", "arrangement", "config", "layers", "heads",
-                  "strides", "group", "plane", "regions", "guards", "unknown_fields"},
+                  "strides", "model", "group", "plane", "regions", "guards", "unknown_fields"},
                  path));
   wire::EnvelopeLayout layout;
   KVFERRY_ASSIGN_OR_RETURN(const auto id, read_number(node, "id", path, 0xFFFF));
@@ -136,13 +141,11 @@ Result<wire::EnvelopeLayout> read_layout(const json& node, const std::string& pa
     KVFERRY_ASSIGN_OR_RETURN(layout.tier, read_named(*tier, kTiers, path + ".tier"));
   }
   KVFERRY_ASSIGN_OR_RETURN(layout.description, read_description(node, path));
-  if (node.contains("group")) {
-    KVFERRY_ASSIGN_OR_RETURN(const std::string* group, read_text(node, "group", path));
-    layout.group = *group;
-  }
-  if (node.contains("plane")) {
-    KVFERRY_ASSIGN_OR_RETURN(const std::string* plane, read_text(node, "plane", path));
-    layout.plane = *plane;
+  for (const auto& [name, word] : kWords) {
+    if (node.contains(name)) {
+      KVFERRY_ASSIGN_OR_RETURN(const std::string* const text, read_text(node, name, path));
+      layout.*word = *text;
+    }
   }
   KVFERRY_RETURN_IF_ERROR(read_places(node, path, layout));
   KVFERRY_ASSIGN_OR_RETURN(layout.unknown_fields, read_unknown(node, path));

@@ -100,7 +100,8 @@ Outcome<Node> Node::create(const NodeOptions& options, std::uint64_t num_blocks)
                            manager::TransportManager::create(
                                {.worker_id = id, .agent = std::move(agent), .log = log_to_stderr}));
   KVFERRY_ASSIGN_OR_RETURN(node.handle_, node.manager_->register_layout(
-                                             node.layout_, {.access = access_of(options.access)}));
+                                             node.layout_, {.access = access_of(options.access),
+                                                            .meaning = {.model = options.model}}));
   return node;
 }
 

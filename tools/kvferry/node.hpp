@@ -21,6 +21,7 @@ namespace kvferry::tool {
 struct NodeOptions {
   std::string name{};
   std::string geometry{"llama-3.1-8b"};
+  std::string model{};
   std::optional<std::string> layout{};  ///< keys of SPEC
   std::optional<std::string> order{};
   std::optional<std::string> page{};

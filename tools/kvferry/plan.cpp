@@ -37,6 +37,9 @@ struct Question {
   layout::Assumptions assumption;
 };
 
+/// The plans of a layout's data and of each of its planes, which move together.
+using Gathers = std::vector<plan::Gather>;
+
 /// What there is to print.
 struct Answer {
   std::vector<layout::Compatibility> compatibilities;  ///< of each source
@@ -150,38 +153,45 @@ struct RunStyle {
   std::string_view end;
 };
 
-void print_runs(const plan::Gather& gather, bool several, const RunStyle& style) {
+void print_runs(const plan::GatherPart& part, bool several, std::string_view& begin,
+                const RunStyle& style) {
+  const std::string source =
+      several ? fmt::format("{}{}", part.source, style.separator) : std::string{};
+  plan::RunCursor cursor = part.plan.cursor();
+  for (Run run; cursor.next(run); begin = style.next) {
+    const std::string_view s = style.separator;
+    print(fmt::format("{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}", begin, source, run.source.region, s,
+                      run.source.offset_bytes, s, run.destination.region, s,
+                      run.destination.offset_bytes, s, run.bytes, s, run.count, s,
+                      run.source.stride_bytes, s, run.destination.stride_bytes, style.end));
+  }
+}
+
+void print_runs(const Gathers& gathers, bool several, const RunStyle& style) {
   std::string_view begin = style.first;
-  for (const plan::GatherPart& part : gather.parts()) {
-    const std::string source =
-        several ? fmt::format("{}{}", part.source, style.separator) : std::string{};
-    plan::RunCursor cursor = part.plan.cursor();
-    for (Run run; cursor.next(run); begin = style.next) {
-      const std::string_view s = style.separator;
-      print(fmt::format("{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}", begin, source, run.source.region, s,
-                        run.source.offset_bytes, s, run.destination.region, s,
-                        run.destination.offset_bytes, s, run.bytes, s, run.count, s,
-                        run.source.stride_bytes, s, run.destination.stride_bytes, style.end));
+  for (const plan::Gather& gather : gathers) {
+    for (const plan::GatherPart& part : gather.parts()) {
+      print_runs(part, several, begin, style);
     }
   }
 }
 
-/// Prints the answer, and the runs of `gather` if they are asked for. A list can be far larger than
-/// memory, so it never becomes one document.
-void print_answer(const PlanOptions& options, const Answer& answer, const plan::Gather* gather) {
+/// Prints the answer, and the runs if they are asked for and there are plans. A list can be far
+/// larger than memory, so it never becomes one document.
+void print_answer(const PlanOptions& options, const Answer& answer, const Gathers& gathers) {
   const bool several = options.from.size() > 1;
-  if (options.json && options.list && gather != nullptr) {
+  if (options.json && options.list && !gathers.empty()) {
     std::string text = json_of(answer).dump();
     text.pop_back();  // the closing brace
     print(text + ",\"runs_list\":[");
-    print_runs(*gather, several, {"[", ",[", ",", "]"});
+    print_runs(gathers, several, {"[", ",[", ",", "]"});
     print("]}\n");
   } else if (options.json) {
     print_json(json_of(answer));
   } else if (options.list || options.svg == "-") {
     print_error(text_of(answer));
-    if (options.list && gather != nullptr) {
-      print_runs(*gather, several, {"", "", " ", "\n"});
+    if (options.list) {
+      print_runs(gathers, several, {"", "", " ", "\n"});
     }
   } else {
     print(text_of(answer));
@@ -190,12 +200,39 @@ void print_answer(const PlanOptions& options, const Answer& answer, const plan::
 
 /// The ids of the sources' blocks, which all of them have.
 Outcome<std::vector<BlockId>> source_ids_of(const IdList& ids,
-                                            std::span<const layout::LayoutView> sources) {
+                                            std::span<const SpecLayout> sources) {
   std::uint64_t fewest = std::numeric_limits<std::uint64_t>::max();
-  for (const layout::LayoutView& source : sources) {
-    fewest = std::min(fewest, source.axis(layout::Axis::kBlock).extent);
+  for (const SpecLayout& source : sources) {
+    fewest = std::min(fewest, source.view.axis(layout::Axis::kBlock).extent);
   }
   return expand_ids(ids, fewest, "source");
+}
+
+std::vector<layout::LayoutView> views_of(std::span<const SpecLayout> sources) {
+  std::vector<layout::LayoutView> views;
+  std::ranges::transform(sources, std::back_inserter(views), &SpecLayout::view);
+  return views;
+}
+
+/// Of layouts that have the same planes.
+Result<Gathers> plan_all(std::span<const SpecLayout> sources, const SpecLayout& destination,
+                         const plan::BlockPairs& blocks, const plan::TemplateOptions& how) {
+  Gathers gathers;
+  KVFERRY_ASSIGN_OR_RETURN(plan::Gather data,
+                           plan::Gather::create(views_of(sources), destination.view, blocks, how));
+  gathers.push_back(std::move(data));
+  for (const layout::Plane& plane : destination.planes) {
+    std::vector<layout::LayoutView> views;
+    for (const SpecLayout& source : sources) {
+      views.push_back(std::ranges::find(source.planes, plane.name, &layout::Plane::name)->view);
+    }
+    auto gather = plan::Gather::create(views, plane.view, blocks, how);
+    if (!gather) {
+      return std::move(gather).error().with_context("plane " + printable(plane.name));
+    }
+    gathers.push_back(*std::move(gather));
+  }
+  return gathers;
 }
 
 /// The numbers of a plan in a few lines.
@@ -224,8 +261,12 @@ std::vector<std::string> captions_of(const Answer& answer) {
 }
 
 /// Draws a plan into the file that was asked for.
-Result<void> draw(const PlanOptions& options, const Answer& answer, const PlannedMove& move) {
-  const PlanTexts texts{options.from, options.to, captions_of(answer)};
+Result<void> draw(const PlanOptions& options, const Answer& answer, const PlannedMove& move,
+                  std::span<const layout::Plane> planes) {
+  PlanTexts texts{options.from, options.to, captions_of(answer)};
+  for (const layout::Plane& plane : planes) {
+    texts.captions.push_back("not drawn: plane " + printable(plane.name));
+  }
   KVFERRY_ASSIGN_OR_RETURN(const std::string drawing, draw_plan(move, texts));
   if (options.svg == "-") {
     print(drawing);
@@ -239,20 +280,26 @@ Outcome<int> answer(const PlanOptions& options) {
     return usage("svg: standard output is that of --json and --list; name a file");
   }
   KVFERRY_ASSIGN_OR_RETURN(const Question question, parse(options));
-  std::vector<layout::LayoutView> sources;
+  std::vector<SpecLayout> sources;
   for (const Spec& spec : question.sources) {
-    KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView source, view_of(spec, question.assumption));
+    KVFERRY_ASSIGN_OR_RETURN(SpecLayout source, layout_of(spec, question.assumption));
     sources.push_back(std::move(source));
   }
-  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutView destination,
-                           view_of(question.destination, question.assumption));
+  KVFERRY_ASSIGN_OR_RETURN(const SpecLayout destination,
+                           layout_of(question.destination, question.assumption));
   Answer answer{{}, {}, to_string(question.assumption)};
-  for (const layout::LayoutView& source : sources) {
-    answer.compatibilities.push_back(layout::compatible(source, destination));
+  std::vector<layout::Compared> compared{destination.compared()};
+  for (const SpecLayout& source : sources) {
+    answer.compatibilities.push_back(layout::compatible(source.compared(), compared.front()));
+    if (auto reason =
+            layout::differing_meaning(source.compared(), std::span{compared}.subspan(1))) {
+      answer.compatibilities.back() = {layout::Verdict::kImpossible, {*std::move(reason)}};
+    }
+    compared.push_back(source.compared());
   }
   if (answer.verdict() == layout::Verdict::kImpossible) {
     answer.summary.coverage = 0;
-    print_answer(options, answer, nullptr);
+    print_answer(options, answer, {});
     const auto worst = std::ranges::find(answer.compatibilities, layout::Verdict::kImpossible,
                                          &layout::Compatibility::verdict);
     return fail(invalid("impossible: " + worst->summary()));
@@ -261,23 +308,26 @@ Outcome<int> answer(const PlanOptions& options) {
                            source_ids_of(question.blocks.source, sources));
   KVFERRY_ASSIGN_OR_RETURN(
       const std::vector<BlockId> destination_ids,
-      expand_ids(question.blocks.destination, destination.axis(layout::Axis::kBlock).extent,
+      expand_ids(question.blocks.destination, destination.view.axis(layout::Axis::kBlock).extent,
                  "destination"));
-  KVFERRY_ASSIGN_OR_RETURN(
-      const plan::Gather gather,
-      plan::Gather::create(sources, destination,
-                           {.source = source_ids, .destination = destination_ids},
-                           {.layers = question.layers, .partial = options.partial}));
-  answer.summary = gather.summary();
-  if (options.svg) {
-    KVFERRY_RETURN_IF_ERROR(draw(options, answer,
-                                 {.sources = sources,
-                                  .destination = destination,
-                                  .gather = gather,
-                                  .blocks = {.source = source_ids, .destination = destination_ids},
-                                  .layers = question.layers}));
+  const plan::BlockPairs blocks{.source = source_ids, .destination = destination_ids};
+  KVFERRY_ASSIGN_OR_RETURN(const Gathers gathers,
+                           plan_all(sources, destination, blocks,
+                                    {.layers = question.layers, .partial = options.partial}));
+  for (const plan::Gather& gather : gathers) {
+    answer.summary.add(gather.summary());
   }
-  print_answer(options, answer, &gather);
+  if (options.svg) {
+    const std::vector<layout::LayoutView> views = views_of(sources);
+    KVFERRY_RETURN_IF_ERROR(draw(options, answer,
+                                 {.sources = views,
+                                  .destination = destination.view,
+                                  .gather = gathers.front(),
+                                  .blocks = blocks,
+                                  .layers = question.layers},
+                                 destination.planes));
+  }
+  print_answer(options, answer, gathers);
   return kExitYes;
 }
 
@@ -320,11 +370,11 @@ Outcome<int> compare(const DiffOptions& options) {
   }
   KVFERRY_ASSIGN_OR_RETURN(const Spec left, parse_spec(options.left));
   KVFERRY_ASSIGN_OR_RETURN(const Spec right, parse_spec(options.right));
-  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutView left_view, view_of(left, assumption));
-  KVFERRY_ASSIGN_OR_RETURN(const layout::LayoutView right_view, view_of(right, assumption));
-  layout::Compatibility found = layout::compatible(left_view, right_view);
+  KVFERRY_ASSIGN_OR_RETURN(const SpecLayout left_layout, layout_of(left, assumption));
+  KVFERRY_ASSIGN_OR_RETURN(const SpecLayout right_layout, layout_of(right, assumption));
+  layout::Compatibility found = layout::compatible(left_layout.compared(), right_layout.compared());
   if (found.verdict != layout::Verdict::kImpossible) {
-    compare_parts(left_view, right_view, found);
+    compare_parts(left_layout.view, right_layout.view, found);
   }
   if (options.json) {
     print_json({{"verdict", to_string(found.verdict)}, {"reasons", reasons_json(found)}});

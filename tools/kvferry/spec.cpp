@@ -47,15 +47,27 @@ Outcome<Spec> parse_file_spec(std::string_view text) {
   return Spec{FileSpec{std::string{text.substr(0, colon)}, layout_id}};
 }
 
-Outcome<layout::LayoutView> view_of_file(const FileSpec& spec,
-                                         const layout::Assumptions& assumption) {
-  KVFERRY_ASSIGN_OR_RETURN(const SaidMessage message, read_message(spec.path));
-  KVFERRY_ASSIGN_OR_RETURN(const SaidLayout* const found, find_layout(spec, message));
-  auto view = view_of(*found, assumption);
-  if (!view) {
-    return std::move(view).error().with_context(spec.path);
+/// A layout with its planes behind it, as a message says them.
+Result<SpecLayout> with_planes(std::span<const SaidLayout> said,
+                               const layout::Assumptions& assumption) {
+  KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView view, view_of(said.front(), assumption));
+  std::vector<layout::Plane> planes;
+  for (const SaidLayout& plane : said.subspan(1)) {
+    KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView of_plane, view_of(plane, assumption));
+    planes.push_back({plane.plane, std::move(of_plane)});
   }
-  return *std::move(view);
+  KVFERRY_ASSIGN_OR_RETURN(planes, layout::side_by_side(view, std::move(planes)));
+  return SpecLayout{std::move(view), std::move(planes), said.front().model, said.front().group};
+}
+
+Outcome<SpecLayout> layout_of_file(const FileSpec& spec, const layout::Assumptions& assumption) {
+  KVFERRY_ASSIGN_OR_RETURN(const SaidMessage message, read_message(spec.path));
+  KVFERRY_ASSIGN_OR_RETURN(const auto found, find_layout(spec, message));
+  auto all = with_planes(found, assumption);
+  if (!all) {
+    return std::move(all).error().with_context(spec.path);
+  }
+  return *std::move(all);
 }
 
 Outcome<layout::LayoutView> view_of_geometry(const GeometrySpec& spec) {
@@ -100,7 +112,8 @@ Result<SaidMessage> read_message(std::span<const std::byte> bytes) {
     for (wire::EnvelopeLayout& said : envelope.layouts) {
       message.layouts.push_back({LayoutHandle{message.worker.worker_id, said.id}, said.location,
                                  std::move(said.description), std::move(said.regions),
-                                 std::move(said.plane)});
+                                 std::move(said.plane), std::move(said.model),
+                                 std::move(said.group)});
     }
     return message;
   }
@@ -184,38 +197,44 @@ Outcome<SaidMessage> read_message(const std::string& path) {
   return *std::move(message);
 }
 
-Outcome<const SaidLayout*> find_layout(const FileSpec& spec, const SaidMessage& message) {
-  const std::vector<SaidLayout>& layouts = message.layouts;
-  if (!spec.layout_id) {
-    if (layouts.empty()) {
-      return invalid(spec.path + ": holds no layout");
-    }
-    if (layouts.size() != 1) {
-      return invalid(spec.path + ": holds " + std::to_string(layouts.size()) +
-                     " layouts: say which one, FILE:LAYOUT_ID");
-    }
-    return &layouts.front();
+Outcome<std::span<const SaidLayout>> find_layout(const FileSpec& spec, const SaidMessage& message) {
+  const auto is_layout = [](const SaidLayout& said) { return said.plane.empty(); };
+  const auto is_meant = [&](const SaidLayout& said) {
+    return is_layout(said) &&
+           (!spec.layout_id || said.handle.layout_id().value() == *spec.layout_id);
+  };
+  const auto& layouts = message.layouts;
+  const auto count = std::ranges::count_if(layouts, is_layout);
+  if (count == 0) {
+    return invalid(spec.path + ": holds no layout");
   }
-  for (const SaidLayout& layout : layouts) {
-    if (layout.handle.layout_id().value() == *spec.layout_id) {
-      return &layout;
-    }
+  if (!spec.layout_id && count != 1) {
+    return invalid(spec.path + ": holds " + std::to_string(count) +
+                   " layouts: say which one, FILE:LAYOUT_ID");
   }
-  return invalid(spec.path + ": layout " + std::to_string(*spec.layout_id) + " is none of its " +
-                 std::to_string(layouts.size()));
+  const auto first = std::ranges::find_if(layouts, is_meant);
+  if (first == layouts.end()) {
+    return invalid(spec.path + ": layout " + std::to_string(*spec.layout_id) + " is none of its " +
+                   std::to_string(count));
+  }
+  return std::span{first, std::find_if(first + 1, layouts.end(), is_layout)};
 }
 
 Result<layout::LayoutView> view_of(const SaidLayout& said, const layout::Assumptions& assumption) {
-  KVFERRY_ASSIGN_OR_RETURN(const layout::Description known,
-                           with_assumptions(said.description, assumption));
+  // Which layers are here holds for planes too; what else is assumed is assumed of the data.
+  const layout::Assumptions of_plane{.layers = assumption.layers};
+  KVFERRY_ASSIGN_OR_RETURN(
+      const layout::Description known,
+      with_assumptions(said.description, said.plane.empty() ? assumption : of_plane));
   return view_of(known, said.regions);
 }
 
-Outcome<layout::LayoutView> view_of(const Spec& spec, const layout::Assumptions& assumption) {
+Outcome<SpecLayout> layout_of(const Spec& spec, const layout::Assumptions& assumption) {
   if (const auto* const file = std::get_if<FileSpec>(&spec)) {
-    return view_of_file(*file, assumption);
+    return layout_of_file(*file, assumption);
   }
-  return view_of_geometry(std::get<GeometrySpec>(spec));
+  KVFERRY_ASSIGN_OR_RETURN(layout::LayoutView view, view_of_geometry(std::get<GeometrySpec>(spec)));
+  return SpecLayout{std::move(view)};
 }
 
 }  // namespace kvferry::tool

@@ -11,8 +11,10 @@
 
 #include "geometry.hpp"
 #include "kvferry/base/ids.hpp"
+#include "kvferry/layout/compatibility.hpp"
 #include "kvferry/layout/config.hpp"
 #include "kvferry/layout/layout.hpp"
+#include "kvferry/layout/planes.hpp"
 #include "kvferry/layout/view.hpp"
 #include "kvferry/wire/metadata.hpp"
 #include "outcome.hpp"
@@ -74,6 +76,8 @@ struct SaidLayout {
   layout::Description description{};
   std::vector<Region> regions{};
   std::string plane{};  ///< of the layout with the same handle; empty: none
+  std::string model{};
+  std::string group{};
 };
 
 /// A message of any format, with as much of it as all formats share.
@@ -92,12 +96,13 @@ struct SaidMessage {
 /// Errors: invalid when it does not decode; not there for a file that cannot be read.
 [[nodiscard]] Outcome<SaidMessage> read_message(const std::string& path);
 
-/// The layout of `message` that `spec` names: the only one, or the one with its id.
+/// The layout of `message` that `spec` names, the only one or the one with its id, and behind it
+/// its planes.
 ///
 /// Errors:   invalid when there is none, or several and no id.
 /// Lifetime: points into `message`.
-[[nodiscard]] Outcome<const SaidLayout*> find_layout(const FileSpec& spec,
-                                                     const SaidMessage& message);
+[[nodiscard]] Outcome<std::span<const SaidLayout>> find_layout(const FileSpec& spec,
+                                                               const SaidMessage& message);
 
 /// The view of a message's layout, with what is assumed of it.
 ///
@@ -105,12 +110,24 @@ struct SaidMessage {
 [[nodiscard]] Result<layout::LayoutView> view_of(const SaidLayout& said,
                                                  const layout::Assumptions& assumption);
 
-/// The view that a SPEC names. `assumption` is what is known of a message's layouts beside what it
-/// says; a geometry needs none.
+/// A layout that a SPEC names, with all that is said of it. The regions of its planes lie behind
+/// its own.
+struct SpecLayout {
+  layout::LayoutView view;
+  std::vector<layout::Plane> planes{};
+  std::string model{};
+  std::string group{};
+
+  /// Lifetime: as long as this.
+  [[nodiscard]] layout::Compared compared() const noexcept { return {view, planes, model, group}; }
+};
+
+/// The layout that a SPEC names. `assumption` is what is known of a message's layouts beside what
+/// it says; a geometry needs none.
 ///
 /// Errors: invalid for values out of range, a message that does not decode or a layout that is not
 ///         in it; not there for a file that cannot be read.
-[[nodiscard]] Outcome<layout::LayoutView> view_of(const Spec& spec,
-                                                  const layout::Assumptions& assumption);
+[[nodiscard]] Outcome<SpecLayout> layout_of(const Spec& spec,
+                                            const layout::Assumptions& assumption);
 
 }  // namespace kvferry::tool

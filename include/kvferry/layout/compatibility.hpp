@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "kvferry/layout/planes.hpp"
 #include "kvferry/layout/view.hpp"
 
 namespace kvferry::layout {
@@ -42,5 +45,27 @@ struct Compatibility {
 /// tokens are told apart, and parts of the model too: a transfer says what its sources do not
 /// cover.
 [[nodiscard]] Compatibility compatible(const LayoutView& left, const LayoutView& right);
+
+/// One of two layouts that are compared: where its bytes lie, and what they mean.
+///
+/// Lifetime: points to what the caller has.
+struct Compared {
+  const LayoutView& view;
+  std::span<const Plane> planes{};
+  std::string_view model{};  ///< whose cache it is; empty: not told
+  std::string_view group{};  ///< of layouts that share block ids; empty: none
+};
+
+/// What makes it impossible to move blocks between two layouts whatever their shapes are: two
+/// models, two groups, or a plane that only one of them has.
+[[nodiscard]] std::optional<Reason> differing_meaning(const Compared& left, const Compared& right);
+
+/// The same against each of several, as of a source against its destination and the sources beside
+/// it.
+[[nodiscard]] std::optional<Reason> differing_meaning(const Compared& one,
+                                                      std::span<const Compared> others);
+
+/// As for views, of the data and of all planes: the worst verdict, with its reasons.
+[[nodiscard]] Compatibility compatible(const Compared& left, const Compared& right);
 
 }  // namespace kvferry::layout

@@ -60,13 +60,23 @@ struct ManagerOptions {
   LeaseLimits lease_limits{};
 };
 
+/// What the blocks of a layout are, which no shape shows. Blocks do not move between layouts that
+/// say different things; empty says nothing. Only the envelope tells it.
+struct Meaning {
+  /// Whose cache it is, such as "meta-llama/Llama-3.1-8B@0e9e39f" or a digest of the weights: two
+  /// models of one shape cannot be told apart by it.
+  std::string model{};
+  /// Of layouts whose blocks have ids of their own, such as "window" beside "full".
+  std::string group{};
+
+  friend bool operator==(const Meaning&, const Meaning&) = default;
+};
+
 struct RegisterOptions {
   /// Of peers. Memory that was registered for reading is sealed against writers for good, so it can
   /// never be registered for writing afterwards.
   Access access{Access::kRead};
-  /// Of layouts whose blocks have ids of their own, such as "window" beside "full"; blocks do not
-  /// move between two different ones. Empty: none. Only the envelope tells it.
-  std::string group{};
+  Meaning meaning{};
 };
 
 struct ImportOptions {
@@ -197,10 +207,10 @@ class TransportManager {
   [[nodiscard]] std::vector<LayoutHandle> local_handles() const;
   [[nodiscard]] std::vector<PeerInfo> peers() const;
 
-  /// The group of a layout, local or remote; empty where none is told.
+  /// What is told of a layout, local or remote.
   ///
   /// Errors: kStale for a handle that is not known.
-  [[nodiscard]] Result<std::string> group(LayoutHandle handle) const;
+  [[nodiscard]] Result<Meaning> meaning(LayoutHandle handle) const;
 
   /// How two layouts, each local or remote, stand to each other.
   ///

@@ -53,6 +53,7 @@ struct EnvelopeLayout {
   std::vector<Region> regions{};
   /// Of the layout with the same id, which comes before it with its other planes; empty: none.
   std::string plane{};
+  std::string model{};  ///< whose cache it is, in words that its users agree on; empty: not told
   std::string group{};  ///< of layouts that share block ids, such as "window"; empty: the only one
   /// Where the blocks' guards lie: one 64-bit sequence number for each block.
   std::optional<Region> guards{};

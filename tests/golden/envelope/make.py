@@ -156,6 +156,7 @@ def layout_bytes(value):
         out += packed(28, strides["region_steps"]) + number(29, int(strides["offset"]))
         out += some(30, strides["packing"])
     out += some(31, value.get("group", "")) + some(32, value.get("plane", ""))
+    out += some(33, value.get("model", ""))
     return out + bytes.fromhex(value.get("unknown_fields", ""))
 
 
@@ -271,16 +272,17 @@ def strided():
 
 def planes():
     """Rows of a head with a scale behind each, and a sum for each token elsewhere."""
+    meaning = {"model": "model-a@1", "group": "full"}
     data = layout(2, (2, 3, 2, 4, 32, 1, 2), [(4096, 8192)], arrangement="Strided", num_heads=2,
                   strides={"bytes": [1728, 576, 288, 72, 36], "region_steps": [0] * 5, "offset": 0,
-                           "packing": ""}, tier="G2", group="full")
+                           "packing": ""}, tier="G2", **meaning)
     scales = layout(2, (2, 3, 2, 4, 2, 1, 4), [(4096, 8192)], arrangement="Strided", num_heads=2,
                     strides={"bytes": [1728, 576, 288, 72, 36], "region_steps": [0] * 5,
-                             "offset": 32, "packing": ""}, tier="G2", group="full",
+                             "offset": 32, "packing": ""}, tier="G2", **meaning,
                     plane="scales")
     sums = layout(2, (2, 3, 2, 4, 1, 1, 2), [(65536 + 64 * i, 32) for i in range(3)],
                   arrangement="LayerSeparateBlockIsFirstDim", order="HND", num_heads=1, tier="G2",
-                  group="full", plane="sums")
+                  **meaning, plane="sums")
     return worker(5, "fp8", layouts=[layout(1, (1, 1, 1, 1, 1, 1, 2), [(128, 2)]), data, scales,
                                      sums])
 
