@@ -232,6 +232,17 @@ class Draw(DrawTest):
             self.assertIn(title, drawing.all_text)
         self.assertIn("Cannot be drawn: outer_dim: 18446744073709551615", drawing.all_text)
 
+    def test_planes_are_drawn_behind_their_layout(self):
+        text = self.drawn(GOLDEN / "planes.kvfy").all_text
+        self.assertIn("2 layouts with 2 planes in it", text)
+        titles = [line for line in text.splitlines() if line.startswith("Layout 2")]
+        self.assertEqual([title.split(":")[0] for title in titles],
+                         ["Layout 2", 'Layout 2, plane "scales"', 'Layout 2, plane "sums"'])
+        self.assertEqual(text.count('model "model-a@1", group "full"'), 1)
+        only = self.drawn(f"{GOLDEN / 'planes.kvfy'}:2").all_text
+        self.assertIn('Layout 2, plane "sums"', only)
+        self.assertNotIn("Layout 1", only)
+
     def test_universal_orders_are_drawn(self):
         drawing = self.drawn(VECTORS / "b_kv_universal_tp_fc.bin")
         self.assertIn("Order: block, head, layer, K and V, token, element", drawing.all_text)
@@ -242,7 +253,7 @@ class Draw(DrawTest):
             path = pathlib.Path(folder) / "map.svg"
             result = run("draw", LLAMA, "-o", path)
             self.assertEqual(result.returncode, 0, result.stderr)
-            self.assertIn(b"1 of 1 layouts drawn", result.stdout)
+            self.assertIn(b"1 of 1 layouts and planes drawn", result.stdout)
             self.assertEqual(path.read_bytes(), run("draw", LLAMA).stdout)  # The same each time.
             self.refused(run("draw", LLAMA, "-o", f"{folder}/none/map.svg"), 4, "none/map.svg")
             self.refused(run("draw", f"{folder}/none"), 4, "No such file")

@@ -20,10 +20,6 @@ namespace {
 
 using layout::Axis;
 
-std::string counted(std::uint64_t count, std::string_view what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
-
 std::string shape_text(const layout::LayoutConfig& config) {
   std::string heads =
       config.num_heads ? counted(*config.num_heads, "head") : std::string{"heads not told"};
@@ -56,14 +52,31 @@ std::string part_text(const layout::LayoutView& view) {
                      heads.origin + heads.extent - 1, heads.whole);
 }
 
+/// Whose blocks they are; empty where nothing is told.
+std::string meaning_text(const SaidLayout& said) {
+  const std::string model = said.model.empty() ? "" : "model " + printable(said.model);
+  const std::string group = said.group.empty() ? "" : "group " + printable(said.group);
+  return model + (model.empty() || group.empty() ? "" : ", ") + group;
+}
+
+std::string contents_text(std::span<const SaidLayout> layouts) {
+  const auto planes = static_cast<std::size_t>(
+      std::ranges::count_if(layouts, [](const SaidLayout& said) { return !said.plane.empty(); }));
+  return counted(layouts.size() - planes, "layout") +
+         (planes == 0 ? "" : " with " + counted(planes, "plane"));
+}
+
 MapLayout map_of(const SaidLayout& said, const layout::Assumptions& assumption) {
   MapLayout map;
   map.title = fmt::format("Layout {}{}: {}, {}", said.handle.layout_id().value(),
                           said.plane.empty() ? "" : ", plane " + printable(said.plane),
                           to_string(said.location), placement_text(said.description));
   map.facts.push_back(shape_text(config_of(said.description)));
-  if (!assumption.is_empty()) {
-    map.facts.push_back("assumed: " + to_string(assumption));
+  if (const std::string meaning = meaning_text(said); said.plane.empty() && !meaning.empty()) {
+    map.facts.push_back(meaning);
+  }
+  if (const auto assumed = assumptions_of(said, assumption); !assumed.is_empty()) {
+    map.facts.push_back("assumed: " + to_string(assumed));
   }
   map.has_memory = true;
   auto view = view_of(said, assumption);
@@ -87,11 +100,9 @@ Outcome<MapContent> content_of(const FileSpec& spec, const layout::Assumptions& 
   }
   MapContent content;
   content.title = fmt::format("Memory map of worker {}", message.worker.worker_id.value());
-  content.facts.push_back(fmt::format(
-      "agent {}; message of format {}, {}; {} in it", printable(message.worker.nixl_agent_name),
-      message.format, size_text(message.bytes),
-      message.layouts.size() == 1 ? std::string{"one layout"}
-                                  : fmt::format("{} layouts", message.layouts.size())));
+  content.facts.push_back(fmt::format("agent {}; message of format {}, {}; {} in it",
+                                      printable(message.worker.nixl_agent_name), message.format,
+                                      size_text(message.bytes), contents_text(message.layouts)));
   const std::size_t drawn = std::min(layouts.size(), kDrawnLayouts);
   for (const SaidLayout& layout : layouts.first(drawn)) {
     content.layouts.push_back(map_of(layout, assumption));
@@ -144,8 +155,8 @@ Outcome<int> draw(const DrawOptions& options) {
   }
   KVFERRY_RETURN_IF_ERROR(
       replace_output(options.output, std::as_bytes(std::span{drawing.data(), drawing.size()})));
-  print(fmt::format("{}: {} of {} layouts drawn\n", options.output, content.layouts.size(),
-                    content.layouts.size() + content.layouts_left_out));
+  print(fmt::format("{}: {} of {} layouts and planes drawn\n", options.output,
+                    content.layouts.size(), content.layouts.size() + content.layouts_left_out));
   return kExitYes;
 }
 

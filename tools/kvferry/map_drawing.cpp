@@ -198,9 +198,7 @@ std::string caption_of(const LayoutView& view, const Level& level, const std::st
   if (view.is_opaque() && level.axis == Axis::kElement) {
     return text + "one opaque piece, moved only whole";
   }
-  const std::string count = level.axis == Axis::kElement ? fmt::format("{} elements", level.count)
-                                                         : count_text(view, level.axis);
-  text += fmt::format("{} of {}{}", count, size_text(level.bytes),
+  text += fmt::format("{} of {}{}", count_text(view, level.axis), size_text(level.bytes),
                       level.axis == Axis::kOuter && level.count == 2 ? " each" : "");
   if (level.count > 1 && level.stride_bytes > level.bytes) {
     text += fmt::format(", with {} unused after each", size_text(level.stride_bytes - level.bytes));
@@ -211,8 +209,9 @@ std::string caption_of(const LayoutView& view, const Level& level, const std::st
 std::string packing_text(const LayoutView& view) {
   const std::string order =
       view.packing() == "Unknown" ? "of unknown order" : "packed as " + view.packing();
-  return fmt::format("opaque, {}: {} tokens of {} elements of {} B, heads not told apart", order,
-                     view.page_size(), view.inner_dim(), view.element_bytes());
+  return fmt::format("opaque, {}: {} of {} of {} B, heads not told apart", order,
+                     counted(view.page_size(), "token"), counted(view.inner_dim(), "element"),
+                     view.element_bytes());
 }
 
 void draw_cell(Sheet& sheet, const LayoutView& view, const Level& level, const Cell& cell) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nesting.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -139,8 +141,7 @@ std::string count_text(const LayoutView& view, Axis axis) {
   if (axis == Axis::kOuter && is_key_and_value(span) && span.extent == 2) {
     return "K and V";
   }
-  return std::to_string(span.extent) + " " + std::string{to_string(axis)} +
-         (span.extent == 1 ? "" : "s");
+  return counted(span.extent, to_string(axis));
 }
 
 std::string name_of(const LayoutView& view, Axis axis, std::uint64_t index) {
@@ -201,6 +202,10 @@ std::string size_text(std::uint64_t bytes) {
     text.erase(zero, 2);
   }
   return text;
+}
+
+std::string counted(std::uint64_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
 }  // namespace kvferry::tool

@@ -81,4 +81,7 @@ struct Extents {
 /// "64 KiB", "1.5 GiB", "100 B".
 [[nodiscard]] std::string size_text(std::uint64_t bytes);
 
+/// "1 block", "2 blocks".
+[[nodiscard]] std::string counted(std::uint64_t count, std::string_view what);
+
 }  // namespace kvferry::tool

@@ -239,10 +239,9 @@ Result<Gathers> plan_all(std::span<const SpecLayout> sources, const SpecLayout& 
 std::vector<std::string> captions_of(const Answer& answer) {
   const plan::PlanSummary& summary = answer.summary;
   std::vector<std::string> captions{
-      fmt::format("{}; {} block pair{}, {} moved, {:g} % of the destination blocks covered",
-                  to_string(answer.verdict()), summary.block_pairs,
-                  summary.block_pairs == 1 ? "" : "s", size_text(summary.bytes_moved),
-                  100 * summary.coverage),
+      fmt::format("{}; {}, {} moved, {:g} % of the destination blocks covered",
+                  to_string(answer.verdict()), counted(summary.block_pairs, "block pair"),
+                  size_text(summary.bytes_moved), 100 * summary.coverage),
       fmt::format("{} copies, {} before merging neighbours; the smallest of {}, the largest of {}",
                   summary.runs, summary.runs_before, size_text(summary.smallest_run),
                   size_text(summary.largest_run))};

@@ -122,9 +122,9 @@ class Picture {
     }
     // Where one source gives everything, colours tell apart what it sends.
     svg_.rect({kMargin, y_, 16, 13}, has_grid() ? "piece " + source_class(source) : "bar");
-    const std::string gives = bytes == 0
-                                  ? std::string{"nothing"}
-                                  : fmt::format("{} into {} blocks", size_text(bytes), blocks);
+    const std::string gives =
+        bytes == 0 ? std::string{"nothing"}
+                   : fmt::format("{} into {}", size_text(bytes), counted(blocks, "block"));
     const std::string who = fmt::format("source {}: ", source);
     svg_.text({kMargin + 24, y_ + 11},
               who + fitted_end(texts_.sources[source], kTextSize,
@@ -421,9 +421,7 @@ class Picture {
     }
     const std::size_t others = move_.blocks.destination.size() - landing_.destination_blocks.size();
     if (others > 0) {
-      line_of_text(
-          fmt::format("Left out: {} more destination block{}.", others, others == 1 ? "" : "s"),
-          faint);
+      line_of_text(fmt::format("Left out: {}.", counted(others, "more destination block")), faint);
     }
   }
 

@@ -220,12 +220,13 @@ Outcome<std::span<const SaidLayout>> find_layout(const FileSpec& spec, const Sai
   return std::span{first, std::find_if(first + 1, layouts.end(), is_layout)};
 }
 
+layout::Assumptions assumptions_of(const SaidLayout& said, const layout::Assumptions& assumption) {
+  return said.plane.empty() ? assumption : layout::Assumptions{.layers = assumption.layers};
+}
+
 Result<layout::LayoutView> view_of(const SaidLayout& said, const layout::Assumptions& assumption) {
-  // Which layers are here holds for planes too; what else is assumed is assumed of the data.
-  const layout::Assumptions of_plane{.layers = assumption.layers};
-  KVFERRY_ASSIGN_OR_RETURN(
-      const layout::Description known,
-      with_assumptions(said.description, said.plane.empty() ? assumption : of_plane));
+  KVFERRY_ASSIGN_OR_RETURN(const layout::Description known,
+                           with_assumptions(said.description, assumptions_of(said, assumption)));
   return view_of(known, said.regions);
 }
 

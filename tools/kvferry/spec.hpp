@@ -104,6 +104,11 @@ struct SaidMessage {
 [[nodiscard]] Outcome<std::span<const SaidLayout>> find_layout(const FileSpec& spec,
                                                                const SaidMessage& message);
 
+/// What of `assumption` is about `said`: of a plane, which layers are here; the rest is assumed of
+/// the data.
+[[nodiscard]] layout::Assumptions assumptions_of(const SaidLayout& said,
+                                                 const layout::Assumptions& assumption);
+
 /// The view of a message's layout, with what is assumed of it.
 ///
 /// Errors: those of with_assumptions() and layout::view_of().
