@@ -50,7 +50,7 @@ void check_geometry(const tool::GeometrySpec& spec) {
   must(again.has_value(), "a geometry written in full is read");
   const auto* const same = std::get_if<tool::GeometrySpec>(&*again);
   must(same != nullptr && *same == spec, "a geometry written in full says the same");
-  const auto view = tool::view_of(tool::Spec{spec}, {});
+  const auto view = tool::layout_of(tool::Spec{spec}, {});
   must(view.has_value() == is_layout(spec), "a geometry in range has a view, and no other");
 }
 

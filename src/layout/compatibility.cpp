@@ -2,6 +2,7 @@
 #include "kvferry/layout/compatibility.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -114,6 +115,19 @@ bool differ(std::string_view left, std::string_view right) {
   return !left.empty() && !right.empty() && left != right;
 }
 
+/// What a layout may tell of its blocks, and why they stay where two tell different things.
+struct Telling {
+  std::string_view field;
+  std::string_view Compared::*text;
+  std::string_view advice;
+};
+
+constexpr std::array kTellings{
+    Telling{"model", &Compared::model,
+            "the cache of one model is nothing to another one: use layouts of the same model"},
+    Telling{"group", &Compared::group,
+            "blocks of two groups are not the same blocks: take the layout of the same group"}};
+
 /// Makes a verdict on the data one on a plane too: the worse one, with its reasons.
 void take_worse(const std::string& plane, Compatibility of_plane, Compatibility& verdict) {
   if (of_plane.verdict < verdict.verdict) {
@@ -179,14 +193,11 @@ Compatibility compatible(const LayoutView& left, const LayoutView& right) {
 }
 
 std::optional<Reason> differing_meaning(const Compared& left, const Compared& right) {
-  if (differ(left.model, right.model)) {
-    return Reason{"model", quoted(left.model), quoted(right.model),
-                  "the cache of one model is nothing to another one: " + std::string{kSameModel}};
-  }
-  if (differ(left.group, right.group)) {
-    return Reason{
-        "group", quoted(left.group), quoted(right.group),
-        "blocks of two groups are not the same blocks: take the layout of the same group"};
+  for (const Telling& telling : kTellings) {
+    if (differ(left.*telling.text, right.*telling.text)) {
+      return Reason{std::string{telling.field}, quoted(left.*telling.text),
+                    quoted(right.*telling.text), std::string{telling.advice}};
+    }
   }
   for (const auto& [one, other, is_left] :
        {std::tuple{&left, &right, true}, std::tuple{&right, &left, false}}) {
@@ -201,10 +212,19 @@ std::optional<Reason> differing_meaning(const Compared& left, const Compared& ri
   return std::nullopt;
 }
 
-std::optional<Reason> differing_meaning(const Compared& one, std::span<const Compared> others) {
-  for (const Compared& other : others) {
-    if (auto reason = differing_meaning(one, other)) {
-      return reason;
+std::optional<SourceReason> differing_source(std::span<const Compared> sources) {
+  for (const Telling& telling : kTellings) {
+    const std::string_view Compared::*const text = telling.text;
+    const auto first = std::ranges::find_if(
+        sources, [&](const Compared& source) { return !(source.*text).empty(); });
+    const auto other = std::find_if(first, sources.end(), [&](const Compared& source) {
+      return differ(source.*text, (*first).*text);
+    });
+    if (other != sources.end()) {
+      const std::string whose = " of source " + std::to_string(first - sources.begin());
+      return SourceReason{static_cast<std::size_t>(other - sources.begin()),
+                          {std::string{telling.field}, quoted((*other).*text),
+                           quoted((*first).*text) + whose, std::string{telling.advice}}};
     }
   }
   return std::nullopt;

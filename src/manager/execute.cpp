@@ -56,16 +56,25 @@ Result<transfer::GatePass> enter(const TransferEnd& end, LayoutHandle handle) {
   return pass;
 }
 
+Error differing(const layout::Reason& reason) {
+  return Error{ErrorCode::kIncompatible,
+               layout::Compatibility{layout::Verdict::kImpossible, {reason}}.summary()};
+}
+
 /// Whether the blocks of all ends of a transfer are the same blocks.
-Result<void> check_meanings(std::span<const TransferEnd> sources, const TransferEnd& destination) {
-  std::vector<layout::Compared> others{destination.compared()};
-  for (const TransferEnd& source : sources) {
-    if (auto reason = layout::differing_meaning(source.compared(), others)) {
-      return Error{
-          ErrorCode::kIncompatible,
-          layout::Compatibility{layout::Verdict::kImpossible, {*std::move(reason)}}.summary()};
+Result<void> check_meanings(std::span<const TransferEnd> ends, const TransferEnd& destination) {
+  std::vector<layout::Compared> sources;
+  for (const TransferEnd& end : ends) {
+    sources.push_back(end.compared());
+  }
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (const auto reason = layout::differing_meaning(sources[i], destination.compared())) {
+      return sources.size() == 1 ? differing(*reason)
+                                 : differing(*reason).with_context("source " + std::to_string(i));
     }
-    others.push_back(source.compared());
+  }
+  if (const auto found = layout::differing_source(sources)) {
+    return differing(found->reason).with_context("source " + std::to_string(found->source));
   }
   return {};
 }

@@ -66,6 +66,14 @@ Result<News> news_of(const Peer& known, const PeerIdentity& told, bool replace) 
                ": say that this one replaces it, or forget the worker");
 }
 
+/// Whether a later message of the same life and generation has already said until when it holds. A
+/// known time of issue that has not come yet does not count: a clock was set back since.
+bool was_overtaken(const ToldPeer& told, const Peer& known, WallTime now, Duration skew) {
+  const std::optional<PeerLife>& life = told.identity.life;
+  return life.has_value() && life == known.identity.life && told.issued < known.issued &&
+         known.issued - now <= skew;
+}
+
 /// Gates that are closed until the end of an attempt, or for good.
 class ClosedGates {
  public:
@@ -92,6 +100,15 @@ class ClosedGates {
   std::vector<transfer::GatePtr> closed_;
 };
 
+/// Whether the same blocks are said to be something else; what is told where nothing was is no
+/// change.
+bool differ(const Meaning& before, const Meaning& now) {
+  const auto other = [](const std::string& one, const std::string& two) {
+    return !one.empty() && !two.empty() && one != two;
+  };
+  return other(before.model, now.model) || other(before.group, now.group);
+}
+
 /// The layouts of `known` of which `told` says the same.
 ByTold said_alike(const Peer& known, const std::vector<ToldLayout>& told) {
   ByTold known_as;
@@ -101,7 +118,8 @@ ByTold said_alike(const Peer& known, const std::vector<ToldLayout>& told) {
   ByTold kept;
   for (const ToldLayout& layout : told) {
     const auto found = known_as.find(layout.handle);
-    if (found != known_as.end() && found->second->told == layout) {
+    if (found != known_as.end() && found->second->told == layout &&
+        !differ(found->second->told.meaning, layout.meaning)) {
       kept.insert(*found);
     }
   }
@@ -300,21 +318,20 @@ Result<std::vector<LayoutHandle>> TransportManager::Impl::import_metadata(
   const PeerPtr known = registry_.find_peer(told.identity.worker_id);
   std::shared_ptr<Peer> peer;
   const WallTime issued = told.issued;
+  bool overtaken = false;
   if (known == nullptr) {
     KVFERRY_ASSIGN_OR_RETURN(peer, load(std::move(told), deadline));
   } else {
     KVFERRY_ASSIGN_OR_RETURN(const News news, news_of(*known, told.identity, options.replace));
-    if (news == News::kNone && issued < known->issued) {
-      return handles_of(*known);  // An older copy: the lease is what the newer one said.
-    }
+    overtaken = was_overtaken(told, *known, options_.wall_clock->now(), options.clock_skew);
     if (news == News::kNone) {
       peer = std::make_shared<Peer>(*known);
     } else {
       KVFERRY_ASSIGN_OR_RETURN(peer, update(*known, std::move(told), news, deadline));
     }
   }
-  peer->expires = expires;
-  peer->issued = issued;
+  peer->expires = overtaken ? known->expires : expires;
+  peer->issued = overtaken ? known->issued : issued;
   std::vector<LayoutHandle> handles = handles_of(*peer);
   registry_.put_peer(std::move(peer));
   return handles;

@@ -6,11 +6,30 @@
 #include "kvferry/wire/envelope.hpp"
 #include "manager/impl.hpp"
 #include "manager/peer_message.hpp"
+#include "wire/envelope_fields.hpp"
+#include "wire/envelope_format.hpp"
 
 namespace kvferry::manager {
 namespace {
 
 constexpr std::uint32_t kMaxLayoutIds = 65'536;
+
+/// Told or not: what two layouts of this worker say is compared too, and printed.
+Result<void> check_texts(const LocalLayout& layout) {
+  namespace format = wire::envelope_format;
+  const auto check = [](const char* field, const std::string& text,
+                        std::size_t bytes_max) -> Result<void> {
+    const std::string fault = wire::fault_of_text(text, bytes_max);
+    return fault.empty() ? Result<void>{}
+                         : Error{ErrorCode::kInvalidArgument, field + (": " + fault)};
+  };
+  KVFERRY_RETURN_IF_ERROR(check("model", layout.meaning.model, format::kModelBytesMax));
+  KVFERRY_RETURN_IF_ERROR(check("group", layout.meaning.group, format::kWordBytesMax));
+  for (const layout::Plane& plane : layout.physical->planes()) {
+    KVFERRY_RETURN_IF_ERROR(check("plane", plane.name, format::kWordBytesMax));
+  }
+  return {};
+}
 
 /// Whether an envelope can tell `layout` and peers take it; of what else it says, nothing is in
 /// question. One layout that importers refuse would cost its worker the whole message.
@@ -86,7 +105,8 @@ Result<LayoutHandle> TransportManager::Impl::add_layout(transfer::PhysicalLayout
   entry->access = options.access;
   entry->meaning = options.meaning;
   entry->gate = std::make_shared<transfer::Gate>();
-  if (options.access != Access::kNone) {
+  KVFERRY_RETURN_IF_ERROR(check_texts(*entry));
+  if (options_.agent != nullptr && options.access != Access::kNone) {
     KVFERRY_RETURN_IF_ERROR(check_tellable(*entry));
   }
   KVFERRY_ASSIGN_OR_RETURN(entry->registrations,

@@ -64,6 +64,8 @@ using RemoteLayoutPtr = std::shared_ptr<const RemoteLayout>;
 struct PeerLife {
   Epoch epoch{};
   std::uint64_t generation{0};
+
+  friend bool operator==(const PeerLife&, const PeerLife&) = default;
 };
 
 /// Who a message is from, and what tells it from another one.

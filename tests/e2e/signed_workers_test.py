@@ -232,6 +232,10 @@ class Signed(Envelopes):
                                      "--publish", "a,b", "--sign", self.key)
         self.assertEqual(code, 2)
         self.assertIn("--sign: only an envelope can be signed", err)
+        code, _, err = self.tool.run("worker", "--name", "w", "--exchange", self.tool.exchange,
+                                     "--publish", "a,b", "--model", "base@1")
+        self.assertEqual(code, 2)
+        self.assertIn("--model: only an envelope tells it", err)
         for command in (["pull", "--peer", "w", "--blocks", "0:0"], ["peers"]):
             code, _, err = self.tool.run(*command, "--exchange", self.tool.exchange,
                                          "--trusted", self.tool.path("missing"))

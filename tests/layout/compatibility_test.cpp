@@ -296,9 +296,27 @@ TEST(ComparedLayouts, OfTwoModelsOrGroupsAreImpossibleWhateverTheirShapes) {
   const Compatibility both =
       compatible(a, Compared{.view = view_after([](auto& c) { c.num_layers = 3; }), .model = "b"});
   EXPECT_EQ(both.reasons.size(), 2U) << "shapes are compared all the same";
-  const std::vector<Compared> others{{.view = view}, a};
-  EXPECT_FALSE(differing_meaning(a, others));
-  EXPECT_TRUE(differing_meaning(Compared{.view = view, .model = "b"}, others));
+}
+
+TEST(ComparedLayouts, SourcesOfOneGatherAreOfOneModelAndGroup) {
+  const LayoutView view = view_after();
+  const Compared any{.view = view};
+  const auto of = [&](std::string_view model, std::string_view group) {
+    return Compared{.view = view, .model = model, .group = group};
+  };
+  const auto says = [](const std::vector<Compared>& sources) -> std::string {
+    const auto found = differing_source(sources);
+    return !found ? ""
+                  : std::to_string(found->source) + ": " + found->reason.field + " " +
+                        found->reason.left + " against " + found->reason.right;
+  };
+  EXPECT_EQ(says({}), "");
+  EXPECT_EQ(says({any, of("a", ""), any, of("a", "full"), of("", "full")}), "");
+  EXPECT_EQ(says({any, of("a", ""), any, of("b", "")}), "3: model \"b\" against \"a\" of source 1");
+  EXPECT_EQ(says({of("a", "full"), any, of("a", "window"), of("a", "sums")}),
+            "2: group \"window\" against \"full\" of source 0");
+  EXPECT_EQ(says({of("", "full"), of("a", "window"), of("b", "full")}),
+            "2: model \"b\" against \"a\" of source 1");
 }
 
 TEST(ComparedLayouts, HaveTheSamePlanesAndTheWorstVerdictOfThem) {

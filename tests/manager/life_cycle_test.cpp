@@ -318,6 +318,69 @@ TEST_F(LifeCycle, OlderCopyOfTheSameGenerationChangesNoLease) {
   expect_right_bytes(handles->at(0), 1);
 }
 
+TEST_F(LifeCycle, OlderCopyWithOtherAssumptionsChangesNoLease) {
+  const Bytes older = leased(0ms);
+  wall_clock_->advance(400ms);
+  const auto handles = import(leased(500ms));
+  ASSERT_THAT(handles, IsOk());
+  ImportOptions other = knowing_heads();
+  other.replace = true;
+  const auto again = reader_->import_metadata(older, other);
+  ASSERT_THAT(again, IsOk());
+  expect_right_bytes(again->at(0), 1);
+  clock_->advance(501ms);
+  wall_clock_->advance(501ms);
+  expect_stale(again->at(0), "lease");
+}
+
+TEST_F(LifeCycle, ClockThatWasSetBackEndsNoLease) {
+  const auto handles = import(leased(500ms));
+  ASSERT_THAT(handles, IsOk());
+  wall_clock_->advance(-24h);
+  clock_->advance(400ms);
+  ASSERT_THAT(import(leased(500ms)), IsOk());
+  clock_->advance(400ms);
+  expect_right_bytes(handles->at(0), 1);
+}
+
+/// Nothing is said of the age of a message without a lease, so it may come from the future.
+TEST_F(LifeCycle, EndlessMessageFromTheFutureHoldsUntilThereIsALease) {
+  wall_clock_->advance(24h);
+  const Bytes endless = leased(0ms);
+  wall_clock_->advance(-24h);
+  const auto handles = import(endless);
+  ASSERT_THAT(handles, IsOk());
+  ASSERT_THAT(import(leased(500ms)), IsOk());
+  clock_->advance(499ms);
+  expect_right_bytes(handles->at(0), 1);
+  clock_->advance(2ms);
+  expect_stale(handles->at(0), "lease");
+}
+
+/// Whoever holds a handle has asked whose cache it is.
+TEST_F(LifeCycle, ALayoutThatIsSaidToBeAnothersHasAHandleOfItsOwn) {
+  const auto says = [this](std::uint64_t news, const char* model, const char* group) {
+    const auto handles = import(changed([&](wire::Envelope& said) {
+      said.generation += news;
+      said.layouts[0].model = model;
+      said.layouts[0].group = group;
+    }));
+    EXPECT_THAT(handles, IsOk());
+    return handles->at(0);
+  };
+  const LayoutHandle first = says(0, "", "");
+  EXPECT_EQ(says(1, "base@1", ""), first) << "what was not told is told now";
+  EXPECT_EQ(reader_->meaning(first)->model, "base@1");
+  EXPECT_EQ(says(2, "base@1", "full"), first);
+  const LayoutHandle other_model = says(3, "base@2", "full");
+  EXPECT_NE(other_model, first);
+  expect_stale(first);
+  const LayoutHandle other_group = says(4, "base@2", "window");
+  EXPECT_NE(other_group, other_model);
+  expect_stale(other_model);
+  expect_right_bytes(other_group, 1);
+}
+
 TEST_F(LifeCycle, MessageFromTheFutureIsRefused) {
   const Bytes message = leased(1h);
   wall_clock_->advance(-3s);  // Ours, or the owner's, has jumped.

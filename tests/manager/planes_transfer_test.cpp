@@ -400,7 +400,7 @@ TEST(WithPlanes, RefusesWhatIsNoPlane) {
   refuses(PhysicalLayout::with_planes(data, {{"scales", guarded}}), "guards");
   refuses(testing::local_manager()->register_layout(
               *PhysicalLayout::with_planes(data, {{std::string(65, 'x'), scales}})),
-          "layouts[1].plane: ");
+          "plane: length 65, limit 64");
   const PackedLayout half = bytes_of({1, 2}, layout::kNhd, 16);
   const auto of_tokens = allocated(scales_of(half, false, layout::kNhd));
   refuses(PhysicalLayout::with_planes(allocated(half), {{"sums", of_tokens}}),

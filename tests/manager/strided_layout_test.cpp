@@ -183,8 +183,13 @@ TEST_F(StridedLayout, BlocksOfTwoModelsAreNotTheSame) {
   EXPECT_THAT(pull(0, any), IsOk());
   const std::vector<LayoutHandle> two{(*remote)[0], (*remote)[1]};
   EXPECT_THAT(reader_.manager->execute_transfer(two, block_ids({0}), any, block_ids({1})),
-              FailsWith(ErrorCode::kIncompatible, "model"))
+              FailsWith(ErrorCode::kIncompatible,
+                        "source 1: model \"base@2\" against \"base@1\" of source 0: "))
       << "one block of two models";
+  const std::vector<LayoutHandle> unlike{(*remote)[2], (*remote)[0]};
+  EXPECT_THAT(
+      reader_.manager->execute_transfer(unlike, block_ids({0}), mine, block_ids({1})),
+      FailsWith(ErrorCode::kIncompatible, "source 1: model \"base@1\" against \"base@2\": "));
 }
 
 /// As an engine lends a range of its blocks, or a stage some of its layers.
@@ -239,6 +244,24 @@ TEST_F(StridedLayout, IsRefusedAtOnceWhenNoMessageCouldTellIt) {
   EXPECT_THAT(owner_.manager->export_envelope(), IsOk());
   EXPECT_THAT(owner_.manager->register_layout(physical, {.access = Access::kNone}), IsOk())
       << "nobody is told of it";
+  EXPECT_THAT(testing::local_manager()->register_layout(physical), IsOk()) << "there are no peers";
+}
+
+TEST_F(StridedLayout, TextsOfItsMeaningAreBoundedWhoeverIsTold) {
+  const auto layout = *PhysicalLayout::packed({.config = kConfig}).allocate_system().build();
+  const auto manager = testing::local_manager();
+  const auto add = [&](const Meaning& meaning, Access access) {
+    return manager->register_layout(layout, {.access = access, .meaning = meaning});
+  };
+  for (const Access access : {Access::kNone, Access::kReadWrite}) {
+    EXPECT_THAT(add({std::string(256, 'm'), std::string(64, 'g')}, access), IsOk());
+    EXPECT_THAT(add({.model = std::string(257, 'm')}, access),
+                FailsWith(ErrorCode::kInvalidArgument, "model: length 257, limit 256"));
+    EXPECT_THAT(add({.group = std::string(65, 'g')}, access),
+                FailsWith(ErrorCode::kInvalidArgument, "group: length 65, limit 64"));
+    EXPECT_THAT(add({.model = "a\n"}, access),
+                FailsWith(ErrorCode::kInvalidArgument, "holds a control character"));
+  }
 }
 
 /// What every importer refuses would cost the worker its whole message.

@@ -83,7 +83,7 @@ void add_plan(CLI::App& command, PlanOptions& options) {
       "--list", options.list,
       "Print the runs: source region and offset, destination region and offset, "
       "bytes, count, source and destination stride; with several sources the number of "
-      "the source first");
+      "the source first. Regions count from 0, those of planes behind the layout's own");
   command.add_option("--svg", options.svg,
                      "Draw which bytes go where, for the first blocks, into this file; - is "
                      "standard output, and the summary goes to standard error then");

@@ -8,8 +8,8 @@ namespace {
 void add_layout_options(CLI::App& command, NodeOptions& node) {
   command.add_option("--geometry", node.geometry, "The model's shape")->capture_default_str();
   command.add_option("--model", node.model,
-                     "Whose cache it is, told to peers: blocks do not move between two that differ "
-                     "(default not told)");
+                     "Whose cache it is, which an envelope tells peers: blocks do not move between "
+                     "two that differ (default not told)");
   command.add_option("--layout", node.layout, "fc, ls or ls2 (default fc)");
   command.add_option("--order", node.order,
                      "Inside a block: nhd, hnd, or with fc utp or upp (default nhd)");

@@ -45,7 +45,12 @@ struct Answer {
   std::vector<layout::Compatibility> compatibilities;  ///< of each source
   plan::PlanSummary summary;
   std::string assumed;
+  std::vector<std::string> planes{};  ///< counted with the data
 
+  /// Which source it is, where there are several.
+  [[nodiscard]] std::string name_of(std::ptrdiff_t source) const {
+    return compatibilities.size() > 1 ? fmt::format("source {}: ", source) : std::string{};
+  }
   /// The worst of all.
   [[nodiscard]] layout::Verdict verdict() const {
     return std::ranges::max_element(compatibilities, {}, &layout::Compatibility::verdict)->verdict;
@@ -115,6 +120,9 @@ nlohmann::ordered_json json_of(const Answer& answer) {
   if (!answer.assumed.empty()) {
     document["assumed"] = answer.assumed;
   }
+  if (!answer.planes.empty()) {
+    document["planes"] = answer.planes;
+  }
   return document;
 }
 
@@ -122,10 +130,9 @@ std::string text_of(const Answer& answer) {
   const plan::PlanSummary& summary = answer.summary;
   std::string text = fmt::format("verdict      {}\n", to_string(answer.verdict()));
   for (std::size_t i = 0; i < answer.compatibilities.size(); ++i) {
-    const std::string whose =
-        answer.compatibilities.size() > 1 ? fmt::format("source {}: ", i) : std::string{};
     for (const layout::Reason& reason : answer.compatibilities[i].reasons) {
-      text += fmt::format("reason       {}{}\n", whose, text_of(reason));
+      text += fmt::format("reason       {}{}\n", answer.name_of(static_cast<std::ptrdiff_t>(i)),
+                          text_of(reason));
     }
   }
   if (!answer.assumed.empty()) {
@@ -133,6 +140,9 @@ std::string text_of(const Answer& answer) {
   }
   if (answer.verdict() == layout::Verdict::kImpossible) {
     return text;
+  }
+  if (!answer.planes.empty()) {
+    text += fmt::format("planes       {}, moved with the blocks\n", fmt::join(answer.planes, ", "));
   }
   text += fmt::format("block pairs  {}\n", summary.block_pairs);
   text += fmt::format("bytes        {} useful, {} moved\n", human_bytes(summary.bytes_useful),
@@ -214,6 +224,11 @@ std::vector<layout::LayoutView> views_of(std::span<const SpecLayout> sources) {
   return views;
 }
 
+/// A plane of a layout that has it.
+const layout::Plane& find_plane(const SpecLayout& of, const std::string& name) {
+  return *std::ranges::find(of.planes, name, &layout::Plane::name);
+}
+
 /// Of layouts that have the same planes.
 Result<Gathers> plan_all(std::span<const SpecLayout> sources, const SpecLayout& destination,
                          const plan::BlockPairs& blocks, const plan::TemplateOptions& how) {
@@ -224,7 +239,7 @@ Result<Gathers> plan_all(std::span<const SpecLayout> sources, const SpecLayout& 
   for (const layout::Plane& plane : destination.planes) {
     std::vector<layout::LayoutView> views;
     for (const SpecLayout& source : sources) {
-      views.push_back(std::ranges::find(source.planes, plane.name, &layout::Plane::name)->view);
+      views.push_back(find_plane(source, plane.name).view);
     }
     auto gather = plan::Gather::create(views, plane.view, blocks, how);
     if (!gather) {
@@ -248,6 +263,10 @@ std::vector<std::string> captions_of(const Answer& answer) {
   if (!answer.assumed.empty()) {
     captions.push_back("assumed: " + answer.assumed);
   }
+  if (!answer.planes.empty()) {
+    captions.push_back(
+        fmt::format("counted, but not drawn: planes {}", fmt::join(answer.planes, ", ")));
+  }
   for (const layout::Compatibility& found : answer.compatibilities) {
     for (const layout::Reason& reason : found.reasons) {
       const std::string text = text_of(reason);
@@ -260,12 +279,8 @@ std::vector<std::string> captions_of(const Answer& answer) {
 }
 
 /// Draws a plan into the file that was asked for.
-Result<void> draw(const PlanOptions& options, const Answer& answer, const PlannedMove& move,
-                  std::span<const layout::Plane> planes) {
-  PlanTexts texts{options.from, options.to, captions_of(answer)};
-  for (const layout::Plane& plane : planes) {
-    texts.captions.push_back("not drawn: plane " + printable(plane.name));
-  }
+Result<void> draw(const PlanOptions& options, const Answer& answer, const PlannedMove& move) {
+  const PlanTexts texts{options.from, options.to, captions_of(answer)};
   KVFERRY_ASSIGN_OR_RETURN(const std::string drawing, draw_plan(move, texts));
   if (options.svg == "-") {
     print(drawing);
@@ -287,21 +302,25 @@ Outcome<int> answer(const PlanOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const SpecLayout destination,
                            layout_of(question.destination, question.assumption));
   Answer answer{{}, {}, to_string(question.assumption)};
-  std::vector<layout::Compared> compared{destination.compared()};
+  std::ranges::transform(destination.planes, std::back_inserter(answer.planes),
+                         &layout::Plane::name);
+  std::vector<layout::Compared> compared;
   for (const SpecLayout& source : sources) {
-    answer.compatibilities.push_back(layout::compatible(source.compared(), compared.front()));
-    if (auto reason =
-            layout::differing_meaning(source.compared(), std::span{compared}.subspan(1))) {
-      answer.compatibilities.back() = {layout::Verdict::kImpossible, {*std::move(reason)}};
-    }
     compared.push_back(source.compared());
+    answer.compatibilities.push_back(layout::compatible(compared.back(), destination.compared()));
+  }
+  if (auto found = layout::differing_source(compared)) {
+    layout::Compatibility& of_source = answer.compatibilities[found->source];
+    of_source.verdict = layout::Verdict::kImpossible;
+    of_source.reasons.insert(of_source.reasons.begin(), std::move(found->reason));
   }
   if (answer.verdict() == layout::Verdict::kImpossible) {
     answer.summary.coverage = 0;
     print_answer(options, answer, {});
     const auto worst = std::ranges::find(answer.compatibilities, layout::Verdict::kImpossible,
                                          &layout::Compatibility::verdict);
-    return fail(invalid("impossible: " + worst->summary()));
+    return fail(invalid("impossible: " + answer.name_of(worst - answer.compatibilities.begin()) +
+                        worst->summary()));
   }
   KVFERRY_ASSIGN_OR_RETURN(const std::vector<BlockId> source_ids,
                            source_ids_of(question.blocks.source, sources));
@@ -323,8 +342,7 @@ Outcome<int> answer(const PlanOptions& options) {
                                   .destination = destination.view,
                                   .gather = gathers.front(),
                                   .blocks = blocks,
-                                  .layers = question.layers},
-                                 destination.planes));
+                                  .layers = question.layers}));
   }
   print_answer(options, answer, gathers);
   return kExitYes;
@@ -335,9 +353,9 @@ std::string text_of(const layout::AxisSpan& span) {
 }
 
 /// Adds in what parts of the model the two differ, which is nothing to a gather: it may have other
-/// sources.
+/// sources. `whose` goes before the fields.
 void compare_parts(const layout::LayoutView& left, const layout::LayoutView& right,
-                   layout::Compatibility& found) {
+                   const std::string& whose, layout::Compatibility& found) {
   const bool heads_told = !left.is_opaque() && !right.is_opaque();
   for (const auto& [axis, field] :
        {std::pair{layout::Axis::kLayer, "layers"}, std::pair{layout::Axis::kHead, "heads"}}) {
@@ -349,7 +367,7 @@ void compare_parts(const layout::LayoutView& left, const layout::LayoutView& rig
         (a.origin == b.origin && a.extent == b.extent)) {
       continue;
     }
-    layout::Reason reason{field, text_of(a), text_of(b), ""};
+    layout::Reason reason{whose + field, text_of(a), text_of(b), ""};
     if (ends <= begins) {
       found.verdict = layout::Verdict::kImpossible;
       reason.advice = "they hold different parts of the model";
@@ -373,7 +391,11 @@ Outcome<int> compare(const DiffOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const SpecLayout right_layout, layout_of(right, assumption));
   layout::Compatibility found = layout::compatible(left_layout.compared(), right_layout.compared());
   if (found.verdict != layout::Verdict::kImpossible) {
-    compare_parts(left_layout.view, right_layout.view, found);
+    compare_parts(left_layout.view, right_layout.view, "", found);
+    for (const layout::Plane& plane : left_layout.planes) {
+      compare_parts(plane.view, find_plane(right_layout, plane.name).view,
+                    fmt::format("plane \"{}\": ", plane.name), found);
+    }
   }
   if (options.json) {
     print_json({{"verdict", to_string(found.verdict)}, {"reasons", reasons_json(found)}});

@@ -52,8 +52,13 @@ Outcome<int> serve(const WorkerOptions& options) {
   KVFERRY_RETURN_IF_ERROR(exchange::validate_name(options.node.name));
   KVFERRY_ASSIGN_OR_RETURN(const auto formats, parse_formats(options.publish));
   KVFERRY_ASSIGN_OR_RETURN(const Sealing seal, sealing_with(options.sign));
-  if (options.sign && std::ranges::find(formats, PublishedFormat::kEnvelope) == formats.end()) {
-    return usage("--sign: only an envelope can be signed, and --publish names none");
+  if (std::ranges::find(formats, PublishedFormat::kEnvelope) == formats.end()) {
+    if (options.sign) {
+      return usage("--sign: only an envelope can be signed, and --publish names none");
+    }
+    if (!options.node.model.empty()) {
+      return usage("--model: only an envelope tells it, and --publish names none");
+    }
   }
   constexpr std::uint64_t kDefaultBlocks = 64;
   KVFERRY_ASSIGN_OR_RETURN(const Node node, Node::create(options.node, kDefaultBlocks));

@@ -60,10 +60,15 @@ struct Compared {
 /// models, two groups, or a plane that only one of them has.
 [[nodiscard]] std::optional<Reason> differing_meaning(const Compared& left, const Compared& right);
 
-/// The same against each of several, as of a source against its destination and the sources beside
-/// it.
-[[nodiscard]] std::optional<Reason> differing_meaning(const Compared& one,
-                                                      std::span<const Compared> others);
+/// A reason against one of several sources.
+struct SourceReason {
+  std::size_t source{0};  ///< from 0
+  Reason reason;
+};
+
+/// The first source that holds another model or group than one before it: nothing gathers from
+/// both, even where the destination says neither.
+[[nodiscard]] std::optional<SourceReason> differing_source(std::span<const Compared> sources);
 
 /// As for views, of the data and of all planes: the worst verdict, with its reasons.
 [[nodiscard]] Compatibility compatible(const Compared& left, const Compared& right);

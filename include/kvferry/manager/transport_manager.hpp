@@ -61,12 +61,14 @@ struct ManagerOptions {
 };
 
 /// What the blocks of a layout are, which no shape shows. Blocks do not move between layouts that
-/// say different things; empty says nothing. Only the envelope tells it.
+/// say different things, nor from such together into a third; empty says nothing. Only the envelope
+/// tells it. UTF-8 without control characters.
 struct Meaning {
   /// Whose cache it is, such as "meta-llama/Llama-3.1-8B@0e9e39f" or a digest of the weights: two
-  /// models of one shape cannot be told apart by it.
+  /// models of one shape cannot be told apart by their shapes. At most 256 bytes.
   std::string model{};
-  /// Of layouts whose blocks have ids of their own, such as "window" beside "full".
+  /// Of layouts whose blocks have ids of their own, such as "window" beside "full". At most 64
+  /// bytes.
   std::string group{};
 
   friend bool operator==(const Meaning&, const Meaning&) = default;
