@@ -75,8 +75,10 @@ function(kvferry_add_test name)
   set_target_properties(${target} PROPERTIES
                         RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin/tests")
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src")
-  # Tests are compiled once and run once; -O1 takes a third off the time of the former.
-  target_compile_options(${target} PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-O1>)
+  # Tests are compiled once and run once: -O1 takes a third off the time of the former, and with
+  # sanitizers -O0 takes half of it.
+  target_compile_options(${target} PRIVATE
+    $<IF:$<BOOL:${KVFERRY_SANITIZE}>,-O0,$<$<CONFIG:Release,RelWithDebInfo>:-O1>>)
   target_compile_definitions(${target} PRIVATE KVFERRY_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                                KVFERRY_BINARY_DIR="${PROJECT_BINARY_DIR}")
   target_link_libraries(${target} PRIVATE ${arg_DEPS} GTest::gmock_main)

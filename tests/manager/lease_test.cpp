@@ -327,7 +327,8 @@ TEST_F(Leases, EndThoughMessagesAreLostRepeatedTurnedAroundAndFlipped) {
       EXPECT_TRUE(transfer->wait().ok());
       ++good;
     } else {
-      EXPECT_THAT(transfer, FailsWith(ErrorCode::kDeadline, "did not answer"));
+      // By the owner, or on a busy machine by its kernel before the question was out.
+      EXPECT_THAT(transfer, FailsWith(ErrorCode::kDeadline, "the owner"));
     }
   }
   EXPECT_GT(good, 50);
