@@ -353,30 +353,31 @@ std::string text_of(const layout::AxisSpan& span) {
 }
 
 /// Adds in what parts of the model the two differ, which is nothing to a gather: it may have other
-/// sources. `whose` goes before the fields.
-void compare_parts(const layout::LayoutView& left, const layout::LayoutView& right,
-                   const std::string& whose, layout::Compatibility& found) {
-  const bool heads_told = !left.is_opaque() && !right.is_opaque();
-  for (const auto& [axis, field] :
-       {std::pair{layout::Axis::kLayer, "layers"}, std::pair{layout::Axis::kHead, "heads"}}) {
-    const layout::AxisSpan& a = left.axis(axis);
-    const layout::AxisSpan& b = right.axis(axis);
-    const std::uint64_t ends = std::min(a.origin + a.extent, b.origin + b.extent);
-    const std::uint64_t begins = std::max(a.origin, b.origin);
-    if ((axis == layout::Axis::kHead && !heads_told) ||
-        (a.origin == b.origin && a.extent == b.extent)) {
-      continue;
-    }
-    layout::Reason reason{whose + field, text_of(a), text_of(b), ""};
-    if (ends <= begins) {
-      found.verdict = layout::Verdict::kImpossible;
-      reason.advice = "they hold different parts of the model";
-    } else if (ends - begins == b.extent) {
-      reason.advice = "the right one is a part of the left one";
-    } else {
-      reason.advice = "the rest has to come from other sources, or blocks stay partial";
-    }
-    found.reasons.push_back(std::move(reason));
+/// sources.
+void compare_parts(const layout::AxisSpan& left, const layout::AxisSpan& right, std::string field,
+                   layout::Compatibility& found) {
+  if (left.origin == right.origin && left.extent == right.extent) {
+    return;
+  }
+  const std::uint64_t ends = std::min(left.origin + left.extent, right.origin + right.extent);
+  const std::uint64_t begins = std::max(left.origin, right.origin);
+  layout::Reason reason{std::move(field), text_of(left), text_of(right), ""};
+  if (ends <= begins) {
+    found.verdict = layout::Verdict::kImpossible;
+    reason.advice = "they hold different parts of the model";
+  } else if (ends - begins == right.extent) {
+    reason.advice = "the right one is a part of the left one";
+  } else {
+    reason.advice = "the rest has to come from other sources, or blocks stay partial";
+  }
+  found.reasons.push_back(std::move(reason));
+}
+
+void compare_heads(const layout::LayoutView& left, const layout::LayoutView& right,
+                   std::string field, layout::Compatibility& found) {
+  if (!left.is_opaque() && !right.is_opaque()) {
+    compare_parts(left.axis(layout::Axis::kHead), right.axis(layout::Axis::kHead), std::move(field),
+                  found);
   }
 }
 
@@ -391,10 +392,12 @@ Outcome<int> compare(const DiffOptions& options) {
   KVFERRY_ASSIGN_OR_RETURN(const SpecLayout right_layout, layout_of(right, assumption));
   layout::Compatibility found = layout::compatible(left_layout.compared(), right_layout.compared());
   if (found.verdict != layout::Verdict::kImpossible) {
-    compare_parts(left_layout.view, right_layout.view, "", found);
-    for (const layout::Plane& plane : left_layout.planes) {
-      compare_parts(plane.view, find_plane(right_layout, plane.name).view,
-                    fmt::format("plane \"{}\": ", plane.name), found);
+    compare_parts(left_layout.view.axis(layout::Axis::kLayer),
+                  right_layout.view.axis(layout::Axis::kLayer), "layers", found);
+    compare_heads(left_layout.view, right_layout.view, "heads", found);
+    for (const layout::Plane& plane : left_layout.planes) {  // Of the layers of their data.
+      compare_heads(plane.view, find_plane(right_layout, plane.name).view,
+                    fmt::format("plane \"{}\": heads", plane.name), found);
     }
   }
   if (options.json) {
