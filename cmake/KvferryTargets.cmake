@@ -16,9 +16,8 @@ function(kvferry_set_up_target target)
       target_compile_options(${target} PRIVATE -Wthread-safety)
     endif()
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-      # g++ 12 sees an overlap, and bytes past the end, in `"text" + string` that cannot be (its bug
-      # 105651); the latter only where the headers are precompiled.
-      target_compile_options(${target} PRIVATE -Wno-restrict -Wno-array-bounds)
+      # g++ 12 sees an overlap in `"text" + string` that cannot be (its bug 105651).
+      target_compile_options(${target} PRIVATE -Wno-restrict)
     endif()
   endif()
 endfunction()
