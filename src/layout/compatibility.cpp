@@ -103,11 +103,6 @@ bool same_strides(const LayoutView& left, const LayoutView& right) {
   return left.packing() == right.packing();
 }
 
-const Plane* find_plane(const Compared& side, std::string_view name) {
-  const auto found = std::ranges::find(side.planes, name, &Plane::name);
-  return found == side.planes.end() ? nullptr : &*found;
-}
-
 std::string quoted(std::string_view text) { return "\"" + std::string{text} + "\""; }
 
 /// Two words of which each says what is meant, or nothing.
@@ -202,7 +197,7 @@ std::optional<Reason> differing_meaning(const Compared& left, const Compared& ri
   for (const auto& [one, other, is_left] :
        {std::tuple{&left, &right, true}, std::tuple{&right, &left, false}}) {
     for (const Plane& plane : one->planes) {
-      if (find_plane(*other, plane.name) == nullptr) {
+      if (find_plane(other->planes, plane.name) == nullptr) {
         const std::string here = quoted(plane.name);
         return Reason{"plane", is_left ? here : "no " + here, is_left ? "no " + here : here,
                       "blocks are whole only with all planes: register them on both sides"};
@@ -233,7 +228,7 @@ std::optional<SourceReason> differing_source(std::span<const Compared> sources) 
 Compatibility compatible(const Compared& left, const Compared& right) {
   Compatibility verdict = compatible(left.view, right.view);
   for (const Plane& plane : right.planes) {
-    if (const Plane* const same = find_plane(left, plane.name)) {
+    if (const Plane* const same = find_plane(left.planes, plane.name)) {
       take_worse(plane.name, compatible(same->view, plane.view), verdict);
     }
   }

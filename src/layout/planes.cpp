@@ -174,6 +174,11 @@ Result<std::vector<Plane>> side_by_side(const LayoutView& data, std::vector<Plan
   return planes;
 }
 
+const Plane* find_plane(std::span<const Plane> planes, std::string_view name) noexcept {
+  const auto found = std::ranges::find(planes, name, &Plane::name);
+  return found == planes.end() ? nullptr : &*found;
+}
+
 std::vector<Region> all_regions(const LayoutView& data, std::span<const Plane> planes) {
   std::vector<Region> all{data.regions().begin(), data.regions().end()};
   for (const Plane& plane : planes) {

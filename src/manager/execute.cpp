@@ -63,18 +63,22 @@ Error differing(const layout::Reason& reason) {
 
 /// Whether the blocks of all ends of a transfer are the same blocks.
 Result<void> check_meanings(std::span<const TransferEnd> ends, const TransferEnd& destination) {
-  std::vector<layout::Compared> sources;
-  for (const TransferEnd& end : ends) {
-    sources.push_back(end.compared());
-  }
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    if (const auto reason = layout::differing_meaning(sources[i], destination.compared())) {
-      return sources.size() == 1 ? differing(*reason)
-                                 : differing(*reason).with_context("source " + std::to_string(i));
+  const bool several = ends.size() > 1;
+  const auto of_source = [several](std::size_t source, const layout::Reason& reason) {
+    return several ? differing(reason).with_context("source " + std::to_string(source))
+                   : differing(reason);
+  };
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    if (const auto reason = layout::differing_meaning(ends[i].compared(), destination.compared())) {
+      return of_source(i, *reason);
     }
   }
-  if (const auto found = layout::differing_source(sources)) {
-    return differing(found->reason).with_context("source " + std::to_string(found->source));
+  if (several) {
+    std::vector<layout::Compared> sources;
+    std::ranges::transform(ends, std::back_inserter(sources), &TransferEnd::compared);
+    if (const auto found = layout::differing_source(sources)) {
+      return of_source(found->source, found->reason);
+    }
   }
   return {};
 }

@@ -34,8 +34,8 @@ struct TransferEnd {
   }
   /// Of the data, which has no name, or of a plane; null where there is none of that name.
   [[nodiscard]] const layout::LayoutView* find_view(std::string_view plane) const noexcept {
-    const auto found = std::ranges::find(planes(), plane, &layout::Plane::name);
-    return plane.empty() ? &view() : found != planes().end() ? &found->view : nullptr;
+    const layout::Plane* const found = layout::find_plane(planes(), plane);
+    return plane.empty() ? &view() : found != nullptr ? &found->view : nullptr;
   }
   [[nodiscard]] const transfer::GatePtr& gate() const noexcept {
     return is_local() ? local->gate : remote.layout->gate;

@@ -100,16 +100,7 @@ class ClosedGates {
   std::vector<transfer::GatePtr> closed_;
 };
 
-/// Whether the same blocks are said to be something else; what is told where nothing was is no
-/// change.
-bool differ(const Meaning& before, const Meaning& now) {
-  const auto other = [](const std::string& one, const std::string& two) {
-    return !one.empty() && !two.empty() && one != two;
-  };
-  return other(before.model, now.model) || other(before.group, now.group);
-}
-
-/// The layouts of `known` of which `told` says the same.
+/// The layouts of `known` of which `told` says the same, or more.
 ByTold said_alike(const Peer& known, const std::vector<ToldLayout>& told) {
   ByTold known_as;
   for (const RemoteLayoutPtr& layout : known.layouts) {
@@ -119,7 +110,7 @@ ByTold said_alike(const Peer& known, const std::vector<ToldLayout>& told) {
   for (const ToldLayout& layout : told) {
     const auto found = known_as.find(layout.handle);
     if (found != known_as.end() && found->second->told == layout &&
-        !differ(found->second->told.meaning, layout.meaning)) {
+        !layout::differing_meaning(found->second->told.compared(), layout.compared())) {
       kept.insert(*found);
     }
   }

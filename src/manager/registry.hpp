@@ -39,6 +39,10 @@ struct ToldLayout {
   std::optional<Access> access{};       ///< of peers; formats A and B do not say
   Meaning meaning{};                    ///< empty where none is told
 
+  /// Lifetime: as long as this.
+  [[nodiscard]] layout::Compared compared() const noexcept {
+    return {view, planes, meaning.model, meaning.group};
+  }
   /// Of the data, then of each plane.
   [[nodiscard]] std::vector<Region> regions() const { return layout::all_regions(view, planes); }
 

@@ -302,5 +302,14 @@ TEST(Planes, AreRefusedWithTheirName) {
   EXPECT_THAT(side_by_side(data, many), IsOk());
 }
 
+TEST(Planes, AreFoundByTheirNames) {
+  const LayoutView view = *packed_view({.config = kData}, {{kBase, kData.required_bytes()}});
+  const std::vector<Plane> planes{{"scales", view}, {"sums", view}};
+  EXPECT_EQ(find_plane(planes, "scales"), &planes[0]);
+  EXPECT_EQ(find_plane(planes, "sums"), &planes[1]);
+  EXPECT_EQ(find_plane(planes, "sum"), nullptr);
+  EXPECT_EQ(find_plane({}, "sums"), nullptr);
+}
+
 }  // namespace
 }  // namespace kvferry::layout

@@ -224,11 +224,6 @@ std::vector<layout::LayoutView> views_of(std::span<const SpecLayout> sources) {
   return views;
 }
 
-/// A plane of a layout that has it.
-const layout::Plane& find_plane(const SpecLayout& of, const std::string& name) {
-  return *std::ranges::find(of.planes, name, &layout::Plane::name);
-}
-
 /// Of layouts that have the same planes.
 Result<Gathers> plan_all(std::span<const SpecLayout> sources, const SpecLayout& destination,
                          const plan::BlockPairs& blocks, const plan::TemplateOptions& how) {
@@ -239,7 +234,7 @@ Result<Gathers> plan_all(std::span<const SpecLayout> sources, const SpecLayout& 
   for (const layout::Plane& plane : destination.planes) {
     std::vector<layout::LayoutView> views;
     for (const SpecLayout& source : sources) {
-      views.push_back(find_plane(source, plane.name).view);
+      views.push_back(layout::find_plane(source.planes, plane.name)->view);
     }
     auto gather = plan::Gather::create(views, plane.view, blocks, how);
     if (!gather) {
@@ -396,7 +391,7 @@ Outcome<int> compare(const DiffOptions& options) {
                   right_layout.view.axis(layout::Axis::kLayer), "layers", found);
     compare_heads(left_layout.view, right_layout.view, "heads", found);
     for (const layout::Plane& plane : left_layout.planes) {  // Of the layers of their data.
-      compare_heads(plane.view, find_plane(right_layout, plane.name).view,
+      compare_heads(plane.view, layout::find_plane(right_layout.planes, plane.name)->view,
                     fmt::format("plane \"{}\": heads", plane.name), found);
     }
   }

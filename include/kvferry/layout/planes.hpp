@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kvferry/base/result.hpp"
@@ -37,6 +38,10 @@ struct Plane {
 ///         data or of another plane, unless both have the same strides around them.
 [[nodiscard]] Result<std::vector<Plane>> side_by_side(const LayoutView& data,
                                                       std::vector<Plane> planes);
+
+/// Null where there is none of that name.
+[[nodiscard]] const Plane* find_plane(std::span<const Plane> planes,
+                                      std::string_view name) noexcept;
 
 /// The list in which the views of a layout count their regions.
 [[nodiscard]] std::vector<Region> all_regions(const LayoutView& data,
