@@ -15,6 +15,7 @@ get_property(linked GLOBAL PROPERTY KVFERRY_LINKED)
 set(KVFERRY_FIND_DEPENDENCIES "")
 foreach(pair IN ITEMS "Threads::Threads|Threads" "fmt::fmt|fmt"
                       "nlohmann_json::nlohmann_json|nlohmann_json" "xxhash::xxhash|xxHash"
+                      "uring::uring|Uring"
                       "protobuf::libprotobuf-lite|Protobuf" "sodium::sodium|Sodium")
   string(REPLACE "|" ";" pair "${pair}")
   list(GET pair 0 target)
@@ -31,6 +32,7 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/kvferryConfigVersion.cma
                                  COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/kvferryConfig.cmake"
               "${PROJECT_SOURCE_DIR}/cmake/FindSodium.cmake"
+              "${PROJECT_SOURCE_DIR}/cmake/FindUring.cmake"
               "${PROJECT_SOURCE_DIR}/cmake/FindxxHash.cmake"
               "${PROJECT_BINARY_DIR}/kvferryConfigVersion.cmake"
         DESTINATION "${package_dir}")

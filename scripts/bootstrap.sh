@@ -6,7 +6,7 @@
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache python3 libgtest-dev libgmock-dev libcli11-dev
-          nlohmann-json3-dev libxxhash-dev libfmt-dev libsodium-dev libprotobuf-dev
+          nlohmann-json3-dev libxxhash-dev libfmt-dev libsodium-dev liburing-dev libprotobuf-dev
           protobuf-compiler)
 if [[ "${1:-}" == --check ]]; then
   packages+=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev)

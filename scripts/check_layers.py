@@ -19,11 +19,12 @@ MAY_INCLUDE = {
     "wire": ["layout"],
     "plan": ["layout"],
     "memory": ["base"],
+    "disk": ["base"],
     "agent": ["memory"],
     "trust": ["base"],
     "exchange": ["base"],
-    "transfer": ["layout", "plan", "memory", "agent"],
-    "manager": ["layout", "wire", "plan", "memory", "agent", "transfer"],
+    "transfer": ["layout", "plan", "memory", "disk", "agent"],
+    "manager": ["layout", "wire", "plan", "memory", "disk", "agent", "transfer"],
 }
 
 # Headers, and names, of libraries that no public header may mention.

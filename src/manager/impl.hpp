@@ -26,6 +26,10 @@ struct TransferEnd {
   FoundRemote remote;
 
   [[nodiscard]] bool is_local() const noexcept { return local != nullptr; }
+  /// Of this process.
+  [[nodiscard]] bool is_in_memory() const noexcept {
+    return is_local() && !local->physical->is_on_disk();
+  }
   [[nodiscard]] const layout::LayoutView& view() const noexcept {
     return is_local() ? local->physical->view() : remote.layout->told.view;
   }
@@ -130,6 +134,12 @@ class TransportManager::Impl {
     std::vector<BlockId> source_blocks{};  ///< in which `blocks` may lie, or in the caller's
     std::vector<BlockId> destination_blocks{};
   };
+  /// Memory of this process at one end of a hop.
+  struct HostMemory {
+    std::span<const Region> regions;
+    std::span<std::byte* const> bases;  ///< of `regions`
+    std::shared_ptr<const void> keep_alive;
+  };
   struct Moments {
     TimePoint called_at;
     TimePoint deadline;
@@ -175,6 +185,12 @@ class TransportManager::Impl {
                                                const TransferEnd& destination, const LaneKey& key);
   [[nodiscard]] Result<LaneEntry> make_lane(const TransferEnd& source,
                                             const TransferEnd& destination, const LaneKey& key);
+  /// What reads and writes files; opened when it is first needed.
+  [[nodiscard]] Result<std::shared_ptr<disk::Queue>> disk_queue();
+  /// What goes through memory when neither end is memory; allocated when it is first needed.
+  [[nodiscard]] Result<std::shared_ptr<transfer::BouncePool>> bounce_pool();
+  [[nodiscard]] Result<std::unique_ptr<const transfer::Executor>> make_hop(
+      const TransferEnd& end, bool is_source, const HostMemory& memory);
   [[nodiscard]] Result<std::unique_ptr<const transfer::Executor>> make_executor(
       const TransferEnd& source, const TransferEnd& destination);
   /// Finds the layouts of a transfer, and whether it may be.
@@ -214,6 +230,11 @@ class TransportManager::Impl {
   mutable Mutex layouts_mutex_;
   std::uint32_t next_layout_id_ KVFERRY_GUARDED_BY(layouts_mutex_){0};
   std::uint64_t generation_ KVFERRY_GUARDED_BY(layouts_mutex_){1};
+
+  Mutex tiers_mutex_;
+  // Shared: with executors, which transfers in flight keep.
+  std::shared_ptr<disk::Queue> disk_queue_ KVFERRY_GUARDED_BY(tiers_mutex_);
+  std::shared_ptr<transfer::BouncePool> bounce_pool_ KVFERRY_GUARDED_BY(tiers_mutex_);
 
   Mutex peers_mutex_;  ///< held while a peer is imported, replaced or forgotten: one at a time
 };

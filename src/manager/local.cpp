@@ -106,6 +106,12 @@ Result<LayoutHandle> TransportManager::Impl::add_layout(transfer::PhysicalLayout
   entry->meaning = options.meaning;
   entry->gate = std::make_shared<transfer::Gate>();
   KVFERRY_RETURN_IF_ERROR(check_texts(*entry));
+  if (entry->physical->is_on_disk() && options_.agent != nullptr &&
+      options.access != Access::kNone) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "access: " + std::string{to_string(options.access)} +
+                     " of a layout on disk, which peers cannot reach: say none"};
+  }
   if (options_.agent != nullptr && options.access != Access::kNone) {
     KVFERRY_RETURN_IF_ERROR(check_tellable(*entry));
   }

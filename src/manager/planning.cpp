@@ -22,6 +22,9 @@ Sharing sharing_of(const transfer::PhysicalLayout& a, const transfer::PhysicalLa
   if (&a == &b) {
     return Sharing::kSameLayout;
   }
+  if (a.is_on_disk() || b.is_on_disk()) {
+    return Sharing::kNone;  // A file has one layout: it is locked.
+  }
   const std::vector<Region> left = by_address(a.regions());
   const std::vector<Region> right = by_address(b.regions());
   auto other = right.begin();
@@ -75,18 +78,62 @@ struct Given {
 
 }  // namespace
 
+Result<std::shared_ptr<disk::Queue>> TransportManager::Impl::disk_queue() {
+  const MutexLock lock{tiers_mutex_};
+  if (disk_queue_ == nullptr) {
+    KVFERRY_ASSIGN_OR_RETURN(disk_queue_, disk::Queue::open(options_.disk, options_.log));
+  }
+  return disk_queue_;
+}
+
+Result<std::shared_ptr<transfer::BouncePool>> TransportManager::Impl::bounce_pool() {
+  const MutexLock lock{tiers_mutex_};
+  if (bounce_pool_ == nullptr) {
+    KVFERRY_ASSIGN_OR_RETURN(memory::MemoryPtr memory,
+                             memory::allocate_system(options_.bounce_bytes));
+    bounce_pool_ = std::make_shared<transfer::BouncePool>(std::move(memory));
+  }
+  return bounce_pool_;
+}
+
+/// Between one end and memory of this process.
+Result<std::unique_ptr<const transfer::Executor>> TransportManager::Impl::make_hop(
+    const TransferEnd& end, bool is_source, const HostMemory& memory) {
+  if (!end.is_local()) {
+    const FoundRemote& remote = end.remote;
+    return transfer::make_agent_executor(
+        {options_.agent, remote.peer->contact->id(),
+         is_source ? agent::Operation::kRead : agent::Operation::kWrite, remote.layout->side,
+         memory.regions, memory.keep_alive});
+  }
+  KVFERRY_ASSIGN_OR_RETURN(auto queue, disk_queue());
+  return transfer::make_file_executor({std::move(queue),
+                                       is_source ? disk::Direction::kRead : disk::Direction::kWrite,
+                                       end.local->physical,
+                                       {memory.bases.begin(), memory.bases.end()},
+                                       memory.keep_alive});
+}
+
 Result<std::unique_ptr<const transfer::Executor>> TransportManager::Impl::make_executor(
     const TransferEnd& source, const TransferEnd& destination) {
-  if (source.is_local() && destination.is_local()) {
+  const bool from_memory = source.is_in_memory();
+  const bool into_memory = destination.is_in_memory();
+  if (from_memory && into_memory) {
     return transfer::make_host_executor(source.local->physical, destination.local->physical);
   }
-  const bool pulls = destination.is_local();
-  const FoundRemote& remote = pulls ? source.remote : destination.remote;
-  const transfer::PhysicalLayoutPtr& own =
-      pulls ? destination.local->physical : source.local->physical;
-  return transfer::make_agent_executor({options_.agent, remote.peer->contact->id(),
-                                        pulls ? agent::Operation::kRead : agent::Operation::kWrite,
-                                        remote.layout->side, own->regions(), own});
+  if (from_memory || into_memory) {
+    const transfer::PhysicalLayoutPtr& own = (from_memory ? source : destination).local->physical;
+    return make_hop(into_memory ? source : destination, into_memory,
+                    {own->regions(), own->region_bases(), own});
+  }
+  KVFERRY_ASSIGN_OR_RETURN(const auto pool, bounce_pool());
+  const std::span<std::byte> bytes = pool->memory()->bytes();
+  const Region region{reinterpret_cast<std::uintptr_t>(bytes.data()), bytes.size()};
+  std::byte* const base = bytes.data();
+  const HostMemory bounce{{&region, 1}, {&base, 1}, pool->memory()};
+  KVFERRY_ASSIGN_OR_RETURN(auto into_bounce, make_hop(source, true, bounce));
+  KVFERRY_ASSIGN_OR_RETURN(auto out_of_bounce, make_hop(destination, false, bounce));
+  return transfer::make_staged_executor(std::move(into_bounce), std::move(out_of_bounce), pool);
 }
 
 Result<LaneEntry> TransportManager::Impl::make_lane(const TransferEnd& source,

@@ -5,8 +5,10 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <set>
 #include <string>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 
 #include "base/mutex.hpp"
@@ -46,16 +48,23 @@ void keep_for_ever(std::shared_ptr<const void> memory) {
 class Engine::Core {
  public:
   /// False when it is too late: nobody would carry it out.
-  [[nodiscard]] bool add(const std::shared_ptr<TransferState>& state) {
+  [[nodiscard]] bool add(const std::shared_ptr<TransferState>& state, Step step) {
     const MutexLock lock{mutex_};
     if (stopping_) {
       return false;
     }
-    queue_.push_back(state);
-    queued_.store(queue_.size(), std::memory_order_relaxed);
     ++in_flight_;
-    work_.notify_one();
+    put(state, step);
     return true;
+  }
+
+  /// A parked transfer has something to do again.
+  void unpark(TransferState* state) {
+    const MutexLock lock{mutex_};
+    const auto found = parked_.find(state);
+    if (found != parked_.end()) {
+      unpark_locked(found);
+    }
   }
 
   [[nodiscard]] std::size_t in_flight() const {
@@ -93,6 +102,10 @@ class Engine::Core {
     for (const auto& state : queue_) {
       state->request_cancel();  // Where every thread hangs, nobody takes it any more.
     }
+    while (!parked_.empty()) {
+      parked_.begin()->second->request_cancel();
+      unpark_locked(parked_.begin());
+    }
     work_.notify_all();
     while (in_flight_ != 0 && idle_.wait_until(mutex_, end)) {
     }
@@ -113,6 +126,8 @@ class Engine::Core {
   }
 
  private:
+  using Parked = std::unordered_map<TransferState*, std::shared_ptr<TransferState>>;
+
   /// The next transfer whose turn it is, or null at the end. Naps when all of them only wait.
   std::shared_ptr<TransferState> take() {
     for (int i = 0; i < kSpins && queued_.load(std::memory_order_relaxed) == 0; ++i) {
@@ -120,8 +135,10 @@ class Engine::Core {
     }
     const MutexLock lock{mutex_};
     while (!stopping_) {
+      unpark_overdue();
       if (queue_.empty()) {
-        work_.wait(mutex_);
+        // Parked ones are looked at when their deadline has passed on their clock.
+        parked_.empty() ? work_.wait(mutex_) : work_.wait_for(mutex_, CondVar::kLookAgain);
         continue;
       }
       if (waiting_in_a_row_ >= queue_.size()) {
@@ -153,9 +170,39 @@ class Engine::Core {
       --in_flight_;
       idle_.notify_all();
     } else {
-      queue_.push_back(std::move(state));
-      queued_.store(queue_.size(), std::memory_order_relaxed);
-      work_.notify_one();
+      put(std::move(state), step);
+    }
+  }
+
+  /// Parks a transfer that somebody wakes, or gives it its turn.
+  void put(std::shared_ptr<TransferState> state, Step step) KVFERRY_REQUIRES(mutex_) {
+    if (step == Step::kWaiting && state->parks() && !cancelling_ && !state->take_wake()) {
+      if (state->clock().now() < state->deadline()) {  // Else it has ended, and only gets quiet.
+        deadlines_.emplace(state->deadline(), state.get());
+      }
+      parked_.emplace(state.get(), std::move(state));
+      return;
+    }
+    queue_.push_back(std::move(state));
+    queued_.store(queue_.size(), std::memory_order_relaxed);
+    work_.notify_one();
+  }
+
+  void unpark_locked(Parked::iterator parked) KVFERRY_REQUIRES(mutex_) {
+    std::shared_ptr<TransferState> state = std::move(parked->second);
+    parked_.erase(parked);
+    deadlines_.erase({state->deadline(), state.get()});
+    static_cast<void>(state->take_wake());
+    put(std::move(state), Step::kMore);
+  }
+
+  void unpark_overdue() KVFERRY_REQUIRES(mutex_) {
+    while (!deadlines_.empty()) {
+      TransferState* const first = deadlines_.begin()->second;
+      if (first->clock().now() < deadlines_.begin()->first) {
+        return;
+      }
+      unpark_locked(parked_.find(first));
     }
   }
 
@@ -163,6 +210,8 @@ class Engine::Core {
   CondVar work_;
   CondVar idle_;
   std::deque<std::shared_ptr<TransferState>> queue_ KVFERRY_GUARDED_BY(mutex_);
+  Parked parked_ KVFERRY_GUARDED_BY(mutex_);
+  std::set<std::pair<TimePoint, TransferState*>> deadlines_ KVFERRY_GUARDED_BY(mutex_);
   std::atomic<std::size_t> queued_{0};  ///< size of queue_, for those who only look
   std::size_t in_flight_ KVFERRY_GUARDED_BY(mutex_){0};
   std::size_t running_ KVFERRY_GUARDED_BY(mutex_){0};
@@ -220,8 +269,14 @@ void Engine::start(const std::shared_ptr<TransferState>& state) {
     }
     return step;
   };
+  state->set_on_wake([core = std::weak_ptr{core_}, parked = state.get()] {
+    if (const auto alive = core.lock()) {
+      alive->unpark(parked);
+    }
+  });
   const bool is_small = state->total_bytes() <= kInlineBytes;
-  if ((is_small && carry_on() == Step::kFinished) || core_->add(state)) {
+  const Step step = is_small ? carry_on() : Step::kMore;
+  if (step == Step::kFinished || core_->add(state, step)) {
     return;
   }
   const TimePoint end = deadline_after(std::chrono::steady_clock::now(), options_.shutdown_timeout);

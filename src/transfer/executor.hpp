@@ -7,11 +7,15 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "base/waker.hpp"
+#include "disk/queue.hpp"
 #include "kvferry/agent/agent.hpp"
 #include "kvferry/base/result.hpp"
 #include "kvferry/base/run.hpp"
 #include "kvferry/transfer/physical_layout.hpp"
+#include "transfer/bounce_pool.hpp"
 
 namespace kvferry::transfer {
 
@@ -19,6 +23,8 @@ namespace kvferry::transfer {
 struct Posting {
   std::span<const Run> runs;        ///< may go when post() returns
   std::uint64_t transfer_bytes{0};  ///< of the whole transfer; 0: not told. Only a hint.
+  /// Told when the request may have ended, where wakes() says so.
+  std::weak_ptr<Waker> waker{};
 };
 
 /// What carries out runs between two fixed lists of regions. It knows no layout.
@@ -36,6 +42,12 @@ class Executor {
   /// Most bytes of one post(); 0 where there is no limit.
   [[nodiscard]] virtual std::uint64_t largest_post_bytes() const noexcept = 0;
 
+  /// Most posts of one transfer that may be without end at a time.
+  [[nodiscard]] virtual std::size_t most_posts() const noexcept { return 1; }
+
+  /// Whether it tells the posting's waker when a request may have ended; else somebody has to poll.
+  [[nodiscard]] virtual bool wakes(agent::RequestId /*id*/) const { return false; }
+
   /// Whether a post is nothing but a copy by the caller, which cannot hang.
   [[nodiscard]] virtual bool only_copies() const noexcept { return false; }
 
@@ -46,6 +58,10 @@ class Executor {
   virtual void cancel(agent::RequestId id) const = 0;
   [[nodiscard]] virtual bool quiet(agent::RequestId id) const = 0;
   virtual void release(agent::RequestId id) const = 0;
+
+  /// Whether what has moved stays good when the other side becomes unavailable: a disk does not
+  /// change what it was read for, an owner that dies may have.
+  [[nodiscard]] virtual bool keeps_what_moved() const noexcept { return false; }
 
   /// Whether what has moved so far can be trusted: the other side still lives.
   ///
@@ -78,6 +94,22 @@ class HostCopyExecutor : public Executor {
 /// Copies between two layouts of this process, which it keeps alive.
 [[nodiscard]] std::unique_ptr<const Executor> make_host_executor(PhysicalLayoutPtr source,
                                                                  PhysicalLayoutPtr destination);
+
+/// What a file executor reads into memory, or writes from it.
+struct FileCopy {
+  std::shared_ptr<disk::Queue> queue;  // shared: with the manager, which may go first
+  disk::Direction direction{disk::Direction::kRead};
+  PhysicalLayoutPtr on_disk;
+  std::vector<std::byte*> memory;          ///< where each region of the other side begins
+  std::shared_ptr<const void> keep_alive;  ///< what `memory` lies in
+};
+
+[[nodiscard]] std::unique_ptr<const Executor> make_file_executor(FileCopy copy);
+
+/// Two hops through the memory of a pool, which is one region to both.
+[[nodiscard]] std::unique_ptr<const Executor> make_staged_executor(
+    std::unique_ptr<const Executor> into_bounce, std::unique_ptr<const Executor> out_of_bounce,
+    std::shared_ptr<BouncePool> pool);
 
 /// What an agent executor reads from and into, or writes.
 struct AgentCopy {

@@ -38,6 +38,20 @@ Result<std::uint64_t> allocation_bytes(const std::vector<std::uint64_t>& sizes,
   return total;
 }
 
+/// Regions one after the other, from the first aligned address on. Nothing overflows: all of it
+/// lies inside what allocation_bytes() said.
+std::vector<Region> placed(const std::vector<std::uint64_t>& sizes, std::uint64_t begin,
+                           std::uint64_t alignment) {
+  std::vector<Region> regions;
+  regions.reserve(sizes.size());
+  std::uint64_t address = *checked_round_up(begin, alignment);
+  for (const std::uint64_t size : sizes) {
+    regions.push_back(Region{address, size});
+    address = *checked_round_up(address + size, alignment);
+  }
+  return regions;
+}
+
 Result<void> check_disjoint(std::vector<Region> regions) {
   std::sort(regions.begin(), regions.end(),
             [](const Region& a, const Region& b) { return a.address < b.address; });
@@ -99,7 +113,7 @@ Result<void> check_plane(const PhysicalLayout& data, const NamedLayout& plane) {
   if (!plane.layout->planes().empty()) {
     return wrong("it has planes itself");
   }
-  if (plane.layout->storage_kind() != data.storage_kind()) {
+  if (plane.layout->storage_kind().type != data.storage_kind().type) {
     return wrong("storage " + to_string(plane.layout->storage_kind()) + ", the data has " +
                  to_string(data.storage_kind()));
   }
@@ -123,6 +137,15 @@ PhysicalLayout::PhysicalLayout(layout::Description description, LayoutView view,
       guards_{std::move(guards)},
       claims_{std::make_shared<ClaimTable>()} {}
 
+PhysicalLayout::PhysicalLayout(layout::Description description, LayoutView view,
+                               const disk::FilePtr& file, BlockGuardsPtr guards)
+    : description_{std::move(description)},
+      view_{std::move(view)},
+      files_(view_.regions().size(), file),
+      regions_{view_.regions().begin(), view_.regions().end()},
+      guards_{std::move(guards)},
+      claims_{std::make_shared<ClaimTable>()} {}
+
 PhysicalLayout::PhysicalLayout(const PhysicalLayout& data, std::vector<NamedLayout> plane_layouts,
                                std::vector<layout::Plane> planes)
     : description_{data.description_},
@@ -130,16 +153,23 @@ PhysicalLayout::PhysicalLayout(const PhysicalLayout& data, std::vector<NamedLayo
       planes_{std::move(planes)},
       plane_layouts_{std::move(plane_layouts)},
       memories_{data.memories_},
+      files_{data.files_},
       regions_{layout::all_regions(view_, planes_)},
-      bases_{bases_of(regions_)},
+      bases_{is_on_disk() ? std::vector<std::byte*>{} : bases_of(regions_)},
       guards_{data.guards_},
       claims_{data.claims_} {
   for (const NamedLayout& plane : plane_layouts_) {
+    files_.insert(files_.end(), plane.layout->files().begin(), plane.layout->files().end());
     std::ranges::copy_if(plane.layout->memories(), std::back_inserter(memories_),
                          [this](const memory::MemoryPtr& memory) {
                            return std::ranges::find(memories_, memory) == memories_.end();
                          });
   }
+}
+
+StorageKind PhysicalLayout::storage_kind() const noexcept {
+  return is_on_disk() ? StorageKind::disk(static_cast<std::uint64_t>(files_.front()->descriptor()))
+                      : memories_.front()->storage_kind();
 }
 
 PhysicalLayoutBuilder PhysicalLayout::fully_contiguous(const layout::LayoutConfig& config) {
@@ -186,6 +216,11 @@ PhysicalLayoutBuilder& PhysicalLayoutBuilder::allocate_system() {
   return *this;
 }
 
+PhysicalLayoutBuilder& PhysicalLayoutBuilder::allocate_disk(disk::FileOptions file) {
+  file_ = std::move(file);
+  return *this;
+}
+
 PhysicalLayoutBuilder& PhysicalLayoutBuilder::adopt(std::vector<std::span<std::byte>> regions,
                                                     std::shared_ptr<const void> keep_alive) {
   adopted_ = std::move(regions);
@@ -199,28 +234,32 @@ PhysicalLayoutBuilder& PhysicalLayoutBuilder::guarded() {
 }
 
 Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build() const {
-  if (allocate_ == adopted_.has_value()) {
+  const int kinds = (allocate_ ? 1 : 0) + (adopted_ ? 1 : 0) + (file_ ? 1 : 0);
+  if (kinds != 1) {
     return Error{ErrorCode::kInvalidArgument,
-                 "a physical layout needs allocated or adopted memory, and not both"};
+                 "a physical layout needs allocated memory, adopted memory or a file, and one of "
+                 "them only: " +
+                     std::to_string(kinds) + " are named"};
   }
-  return allocate_ ? build_allocated() : build_adopted();
+  return allocate_ ? build_allocated() : adopted_ ? build_adopted() : build_on_disk();
 }
 
 Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_allocated() const {
-  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> sizes,
-                           required_regions(packed_.config, packed_.arrangement));
-  const std::uint64_t alignment = std::max(memory::kAlignmentBytes, packed_.config.alignment);
-  KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t total, allocation_bytes(sizes, alignment));
+  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> sizes, region_sizes());
+  KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t total, allocation_bytes(sizes, alignment()));
   KVFERRY_ASSIGN_OR_RETURN(memory::MemoryPtr memory, memory::allocate_system(total));
-  std::vector<Region> regions;
-  regions.reserve(sizes.size());
-  // Neither step overflows: all of it lies inside the allocation.
-  std::uint64_t address = *checked_round_up(address_of(memory->bytes().data()), alignment);
-  for (const std::uint64_t size : sizes) {
-    regions.push_back(Region{address, size});
-    address = *checked_round_up(address + size, alignment);
-  }
+  std::vector<Region> regions = placed(sizes, address_of(memory->bytes().data()), alignment());
   return assemble(std::move(regions), {std::move(memory)});
+}
+
+Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_on_disk() const {
+  KVFERRY_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> sizes, region_sizes());
+  KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t total, allocation_bytes(sizes, alignment()));
+  KVFERRY_ASSIGN_OR_RETURN(LayoutView view, packed_view(packed_, placed(sizes, 0, alignment())));
+  KVFERRY_ASSIGN_OR_RETURN(const disk::FilePtr file, disk::File::open(*file_, total));
+  KVFERRY_ASSIGN_OR_RETURN(BlockGuardsPtr guards, make_guards());
+  // make_shared cannot reach the private constructor.
+  return PhysicalLayoutPtr{new PhysicalLayout{packed_, std::move(view), file, std::move(guards)}};
 }
 
 Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_adopted() const {
@@ -235,13 +274,26 @@ Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_adopted() const {
   return assemble(std::move(regions), std::move(memories));
 }
 
-Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::assemble(
-    std::vector<Region> regions, std::vector<memory::MemoryPtr> memories) const {
-  KVFERRY_ASSIGN_OR_RETURN(LayoutView view, packed_view(packed_, std::move(regions)));
+Result<std::vector<std::uint64_t>> PhysicalLayoutBuilder::region_sizes() const {
+  return required_regions(packed_.config, packed_.arrangement);
+}
+
+std::uint64_t PhysicalLayoutBuilder::alignment() const noexcept {
+  return std::max(memory::kAlignmentBytes, packed_.config.alignment);
+}
+
+Result<BlockGuardsPtr> PhysicalLayoutBuilder::make_guards() const {
   BlockGuardsPtr guards;
   if (guarded_) {
     KVFERRY_ASSIGN_OR_RETURN(guards, BlockGuards::allocate(packed_.config.num_blocks));
   }
+  return guards;
+}
+
+Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::assemble(
+    std::vector<Region> regions, std::vector<memory::MemoryPtr> memories) const {
+  KVFERRY_ASSIGN_OR_RETURN(LayoutView view, packed_view(packed_, std::move(regions)));
+  KVFERRY_ASSIGN_OR_RETURN(BlockGuardsPtr guards, make_guards());
   // make_shared cannot reach the private constructor.
   return PhysicalLayoutPtr{
       new PhysicalLayout{packed_, std::move(view), std::move(memories), std::move(guards)}};

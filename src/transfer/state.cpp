@@ -47,13 +47,33 @@ TransferState::Step TransferState::step_unless_busy() {
 }
 
 TransferState::Step TransferState::step_locked() {
+  const Step step = carry_on();
+  if (step == Step::kWaiting) {
+    parks_ = !posted_.empty() &&
+             std::ranges::all_of(posted_, [this](const Posted& one) KVFERRY_REQUIRES(stepping_) {
+               return one.ended || executor().wakes(one.id);
+             });
+  }
+  return step;
+}
+
+TransferState::Step TransferState::carry_on() {
   if (done_.load(std::memory_order_acquire)) {
     return drain();
   }
-  if (request_.has_value()) {
-    return look_after_request();
+  const Step looked = look_after_posted();
+  if (done_.load(std::memory_order_relaxed) || posted_.size() >= executor().most_posts()) {
+    return looked;
   }
-  return post_next();
+  const Step posted = post_next();
+  return posted == Step::kWaiting ? looked : posted;
+}
+
+void TransferState::wake() noexcept {
+  woken_.store(true);
+  if (on_wake_) {
+    on_wake_();
+  }
 }
 
 std::optional<Error> TransferState::reason_to_stop() const {
@@ -90,7 +110,10 @@ TransferState::Step TransferState::post_data() {
   for (std::size_t i = 0; i < count; ++i) {
     bytes += runs[i].total_bytes();
   }
-  return count == 0 ? end_data() : post(std::span{runs}.first(count), bytes);
+  if (count != 0) {
+    return post(std::span{runs}.first(count), bytes);
+  }
+  return posted_.empty() ? end_data() : Step::kWaiting;
 }
 
 bool TransferState::next_plan() {
@@ -104,20 +127,26 @@ bool TransferState::next_plan() {
 
 TransferState::Step TransferState::post_guards() {
   const std::span<const Run> runs = parts_.source_guards->next_runs();
-  return runs.empty() ? end_guards() : post(runs, 0);
+  if (!runs.empty()) {
+    return post(runs, 0);
+  }
+  return posted_.empty() ? end_guards() : Step::kWaiting;
 }
 
 TransferState::Step TransferState::post(std::span<const Run> runs, std::uint64_t bytes) {
-  auto posted = executor().post({runs, stage_ == Stage::kData ? total_bytes() : 0});
+  auto posted =
+      executor().post({runs, stage_ == Stage::kData ? total_bytes() : 0, weak_from_this()});
   if (!posted) {
     return finish(std::move(posted).error());
   }
-  if (posted->has_value()) {
-    request_ = **posted;
-    request_bytes_ = bytes;
-    return Step::kWaiting;
+  const bool ended = !posted->has_value();
+  posted_.push_back({ended ? agent::RequestId{} : **posted, bytes,
+                     blocks_before_plan_ + cursor_.completed_blocks(), ended});
+  if (ended) {
+    bytes_moved_ += bytes;
+    return note_ended();
   }
-  return note_moved(bytes);
+  return posted_.size() < executor().most_posts() ? Step::kMore : Step::kWaiting;
 }
 
 const Executor& TransferState::executor() const {
@@ -150,36 +179,53 @@ TransferState::Step TransferState::end_data() {
   return Step::kMore;
 }
 
-TransferState::Step TransferState::look_after_request() {
-  auto state = executor().poll(*request_);
-  if (!state) {
-    return finish(std::move(state).error());
+TransferState::Step TransferState::look_after_posted() {
+  bool any{false};
+  for (Posted& one : posted_) {
+    if (one.ended) {
+      continue;
+    }
+    auto state = executor().poll(one.id);
+    if (!state) {
+      return finish(std::move(state).error());
+    }
+    if (*state == agent::RequestState::kDone) {
+      executor().release(one.id);
+      one.ended = any = true;
+      bytes_moved_ += one.bytes;
+    }
   }
-  if (*state == agent::RequestState::kPending) {
+  if (any) {
+    return note_ended();
+  }
+  if (!posted_.empty()) {
     if (auto stop = reason_to_stop()) {
-      executor().cancel(*request_);
       return finish(std::move(stop));
     }
-    return Step::kWaiting;
   }
-  executor().release(*request_);
-  request_.reset();
-  return note_moved(request_bytes_);
+  return Step::kWaiting;
 }
 
-/// Everything that was posted so far has arrived, `bytes` of it now.
-TransferState::Step TransferState::note_moved(std::uint64_t bytes) {
-  bytes_moved_ += bytes;
+TransferState::Step TransferState::note_ended() {
   if (auto alive = executor().check_owner(); !alive) {
     return finish(std::move(alive).error());
   }
-  if (stage_ != Stage::kData) {
-    return Step::kMore;
+  const auto pending = std::ranges::find(posted_, false, &Posted::ended);
+  if (pending != posted_.begin() && stage_ == Stage::kData && parts_.source_guards == nullptr) {
+    good_blocks_ = std::prev(pending)->good_blocks;
   }
-  if (parts_.source_guards == nullptr) {
-    good_blocks_ = blocks_before_plan_ + cursor_.completed_blocks();
+  posted_.erase(posted_.begin(), pending);
+  const bool all = stage_ == Stage::kData && posted_.empty() && bytes_moved_ == total_bytes();
+  return all ? end_data() : Step::kMore;
+}
+
+void TransferState::cancel_posted() {
+  asked_to_stop_ = true;
+  for (const Posted& one : posted_) {
+    if (!one.ended) {
+      executor().cancel(one.id);
+    }
   }
-  return bytes_moved_ == total_bytes() ? end_data() : Step::kMore;
 }
 
 /// After the end: gives everything back as soon as nothing can touch the destination any more.
@@ -191,14 +237,18 @@ TransferState::Step TransferState::drain() {
     tell_end();
     return Step::kFinished;
   }
-  if (!std::exchange(asked_to_stop_, true)) {
-    executor().cancel(*request_);  // It failed, or came from a step that hung.
+  if (!asked_to_stop_) {
+    cancel_posted();  // They come from a step that hung.
   }
   return Step::kWaiting;
 }
 
 TransferState::Step TransferState::finish(std::optional<Error> error) {
-  if (error.has_value() && error->code == ErrorCode::kUnavailable) {
+  if (error.has_value()) {
+    cancel_posted();
+  }
+  if (error.has_value() && error->code == ErrorCode::kUnavailable &&
+      !executor().keeps_what_moved()) {
     good_blocks_ = 0;  // Nobody can say what the owner did to any of them while it died.
   }
   const bool still = settle_if_quiet();  // First: whoever sees the end can use the blocks at once.
@@ -210,12 +260,15 @@ TransferState::Step TransferState::finish(std::optional<Error> error) {
 }
 
 bool TransferState::settle_if_quiet() {
-  if (request_.has_value()) {
-    if (!executor().quiet(*request_)) {
-      return false;
+  std::erase_if(posted_, [this](const Posted& one) KVFERRY_REQUIRES(stepping_) {
+    const bool quiet = one.ended || executor().quiet(one.id);
+    if (quiet && !one.ended) {
+      executor().release(one.id);
     }
-    executor().release(*request_);
-    request_.reset();
+    return quiet;
+  });
+  if (!posted_.empty()) {
+    return false;
   }
   // Whoever sees quiet() can claim the blocks; whoever waited for the gates sees quiet().
   parts_.claims.reset();

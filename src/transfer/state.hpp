@@ -49,7 +49,7 @@ struct TransferParts {
 /// whoever waits for the end; one at a time.
 ///
 /// Threads: any.
-class TransferState {
+class TransferState final : public Waker, public std::enable_shared_from_this<TransferState> {
  public:
   /// Bytes after which cancel and deadline are looked at again.
   static constexpr std::uint64_t kStepBytes = std::uint64_t{1} << 20U;
@@ -67,6 +67,15 @@ class TransferState {
   /// Likewise; kWaiting where somebody else is at it.
   Step step_unless_busy();
 
+  /// Whether somebody calls wake() when there is something to do again: nobody has to look.
+  [[nodiscard]] bool parks() const noexcept { return parks_.load(std::memory_order_relaxed); }
+  /// What wake() calls; set before the first step.
+  void set_on_wake(std::function<void()> on_wake) { on_wake_ = std::move(on_wake); }
+  void wake() noexcept override;
+  /// Whether it was woken since the last call.
+  [[nodiscard]] bool take_wake() noexcept { return woken_.exchange(false); }
+  [[nodiscard]] TimePoint deadline() const noexcept { return parts_.deadline; }
+
   void request_cancel() noexcept { cancel_requested_.store(true, std::memory_order_relaxed); }
 
   [[nodiscard]] TransferReport wait();
@@ -80,10 +89,19 @@ class TransferState {
   [[nodiscard]] std::uint64_t total_bytes() const noexcept { return total_bytes_; }
 
  private:
+  /// A request that was posted.
+  struct Posted {
+    agent::RequestId id{};
+    std::uint64_t bytes{0};
+    std::size_t good_blocks{0};  ///< once it and all before it have ended
+    bool ended{false};
+  };
+
   /// What is asked for: the source's guards only where there are any.
   enum class Stage { kGuardsBefore, kData, kGuardsAfter };
 
   Step step_locked() KVFERRY_REQUIRES(stepping_);
+  Step carry_on() KVFERRY_REQUIRES(stepping_);
   Step post_next() KVFERRY_REQUIRES(stepping_);
   Step post_data() KVFERRY_REQUIRES(stepping_);
   /// Goes on to the next plan; says whether there was one.
@@ -94,13 +112,15 @@ class TransferState {
   /// Starts a request for `runs` of `bytes` in all.
   Step post(std::span<const Run> runs, std::uint64_t bytes) KVFERRY_REQUIRES(stepping_);
   [[nodiscard]] const Executor& executor() const KVFERRY_REQUIRES(stepping_);
-  Step look_after_request() KVFERRY_REQUIRES(stepping_);
+  Step look_after_posted() KVFERRY_REQUIRES(stepping_);
+  /// Takes note of requests that have ended, in the order of their posting.
+  Step note_ended() KVFERRY_REQUIRES(stepping_);
+  void cancel_posted() KVFERRY_REQUIRES(stepping_);
   Step drain() KVFERRY_REQUIRES(stepping_);
   [[nodiscard]] std::optional<Error> reason_to_stop() const;
   /// Carries it on until `moment`, unless somebody else does or a step may hang.
   void help_until(TimePoint moment);
   Step finish(std::optional<Error> error) KVFERRY_REQUIRES(stepping_);
-  Step note_moved(std::uint64_t bytes) KVFERRY_REQUIRES(stepping_);
   /// Gives claims and gates back unless a request may still move bytes; says whether it did.
   bool settle_if_quiet() KVFERRY_REQUIRES(stepping_);
   void publish(std::optional<Error> error, bool quiet) KVFERRY_EXCLUDES(mutex_);
@@ -123,9 +143,11 @@ class TransferState {
   std::size_t plan_ KVFERRY_GUARDED_BY(stepping_){0};                ///< the one in hand
   std::size_t blocks_before_plan_ KVFERRY_GUARDED_BY(stepping_){0};  ///< of the plans before it
   plan::RunCursor cursor_ KVFERRY_GUARDED_BY(stepping_);
-  std::optional<agent::RequestId> request_ KVFERRY_GUARDED_BY(stepping_);
-  std::uint64_t request_bytes_ KVFERRY_GUARDED_BY(stepping_){0};
-  bool asked_to_stop_ KVFERRY_GUARDED_BY(stepping_){false};  ///< request_, after the end
+  std::vector<Posted> posted_ KVFERRY_GUARDED_BY(stepping_);  ///< of one stage
+  bool asked_to_stop_ KVFERRY_GUARDED_BY(stepping_){false};   ///< all of posted_
+  std::atomic<bool> parks_{false};
+  std::atomic<bool> woken_{false};
+  std::function<void()> on_wake_;
   TimePoint started_at_;
 
   mutable Mutex mutex_;

@@ -3,6 +3,7 @@
 // Method: one suite, run over each executor; runs are written down here, the expected bytes are
 //         worked out byte by byte. Another executor is another line at the end.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <functional>
 #include <memory>
@@ -45,6 +46,7 @@ PhysicalLayoutPtr two_regions() {
 struct Stand {
   std::unique_ptr<const Executor> executor;
   std::vector<std::shared_ptr<const void>> keep_alive;
+  std::function<void()> bring_back{};  ///< into the destination, what went elsewhere
 };
 
 using Make = std::function<Stand(PhysicalLayoutPtr source, PhysicalLayoutPtr destination)>;
@@ -114,6 +116,9 @@ class ExecutorConformance : public ::testing::TestWithParam<ExecutorCase> {
     }
     EXPECT_TRUE(executor().quiet(**posted)) << "at its end, and still writing";
     executor().release(**posted);
+    if (stand_.bring_back) {
+      stand_.bring_back();
+    }
     return state ? Result<void>{} : Result<void>{std::move(state).error()};
   }
 
@@ -181,6 +186,7 @@ TEST_P(ExecutorConformance, TakesRequestsThatItDoesNotKnowForQuiet) {
 }
 
 TEST_P(ExecutorConformance, KeepsItsMemoryAlive) {
+  stand_.bring_back = nullptr;
   const std::weak_ptr<const PhysicalLayout> watch{destination_};
   destination_.reset();
   EXPECT_FALSE(watch.expired());
@@ -217,9 +223,75 @@ Stand shm(PhysicalLayoutPtr source, PhysicalLayoutPtr destination,
   return {*std::move(executor), {directory, owner}};
 }
 
+/// A file with the bytes of a layout in memory.
+PhysicalLayoutPtr file_of(const PhysicalLayoutPtr& layout, const std::string& path) {
+  auto built = PhysicalLayout::layer_separate(layout->config(), BlockDimension::kBlockIsFirstDim)
+                   .allocate_disk({.path = path})
+                   .build();
+  EXPECT_THAT(built, IsOk());
+  for (std::size_t i = 0; i < layout->regions().size(); ++i) {
+    EXPECT_EQ(::pwrite((*built)->files()[i]->descriptor(), layout->region_bases()[i], kRegionBytes,
+                       static_cast<off_t>((*built)->regions()[i].address)),
+              static_cast<ssize_t>(kRegionBytes));
+  }
+  return *built;
+}
+
+std::function<void()> bring_back(const PhysicalLayoutPtr& file, const PhysicalLayoutPtr& layout) {
+  return [file, bases = std::vector<std::byte*>{layout->region_bases().begin(),
+                                                layout->region_bases().end()}] {
+    for (std::size_t i = 0; i < bases.size(); ++i) {
+      EXPECT_EQ(::pread(file->files()[i]->descriptor(), bases[i], kRegionBytes,
+                        static_cast<off_t>(file->regions()[i].address)),
+                static_cast<ssize_t>(kRegionBytes));
+    }
+  };
+}
+
+std::unique_ptr<const Executor> file_hop(const std::shared_ptr<disk::Queue>& queue,
+                                         disk::Direction direction, const PhysicalLayoutPtr& file,
+                                         std::vector<std::byte*> memory,
+                                         std::shared_ptr<const void> keep_alive) {
+  return make_file_executor({queue, direction, file, std::move(memory), std::move(keep_alive)});
+}
+
+/// One end on disk, or both.
+Stand files(const PhysicalLayoutPtr& source, const PhysicalLayoutPtr& destination, bool from_file,
+            bool into_file) {
+  const auto directory = std::make_shared<testing::TemporaryDirectory>();
+  const auto queue = *disk::Queue::open({.depth = 4}, {});
+  const auto bases = [](const PhysicalLayoutPtr& layout) {
+    return std::vector<std::byte*>{layout->region_bases().begin(), layout->region_bases().end()};
+  };
+  const auto from = from_file ? file_of(source, directory->path() + "/from") : source;
+  const auto into = into_file ? file_of(destination, directory->path() + "/into") : destination;
+  if (!into_file) {
+    return {file_hop(queue, disk::Direction::kRead, from, bases(into), into), {directory}};
+  }
+  Stand stand{nullptr, {directory, destination}, bring_back(into, destination)};
+  if (!from_file) {
+    stand.executor = file_hop(queue, disk::Direction::kWrite, into, bases(from), from);
+    return stand;
+  }
+  const auto pool = std::make_shared<BouncePool>(*memory::allocate_system(8192));
+  const std::vector<std::byte*> bounce{pool->memory()->bytes().data()};
+  stand.executor = make_staged_executor(
+      file_hop(queue, disk::Direction::kRead, from, bounce, pool->memory()),
+      file_hop(queue, disk::Direction::kWrite, into, bounce, pool->memory()), pool);
+  return stand;
+}
+
+template <bool kFromFile, bool kIntoFile>
+Stand files(PhysicalLayoutPtr source, PhysicalLayoutPtr destination) {
+  return files(source, destination, kFromFile, kIntoFile);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, ExecutorConformance,
     ::testing::Values(ExecutorCase{"host", "host copy", host},
+                      ExecutorCase{"file_read", "file", files<true, false>},
+                      ExecutorCase{"file_write", "file", files<false, true>},
+                      ExecutorCase{"staged", "file + file", files<true, true>},
                       ExecutorCase{"shm", "shm read",
                                    [](PhysicalLayoutPtr from, PhysicalLayoutPtr to) {
                                      return shm(std::move(from), std::move(to), std::nullopt);

@@ -44,7 +44,7 @@ class Bootstrap(planted.PlantedTree):
         done = self.run_script()
         self.assertEqual(done.returncode, 0)
         self.assertEqual(self.changes, [])
-        self.assertIn("all 14 packages are there", done.stdout)
+        self.assertIn("all 15 packages are there", done.stdout)
 
     def test_installs_only_what_is_missing_and_says_so_first(self):
         self.missing("ccache", "libfmt-dev")

@@ -160,11 +160,11 @@ TEST(PhysicalLayout, SaysWhenTheMachineHasNotGotTheMemory) {
 TEST(PhysicalLayoutBuilder, WantsExactlyOneKindOfMemory) {
   std::vector<std::byte> storage(40'000);
   auto builder = PhysicalLayout::fully_contiguous(standard_config(2));
-  EXPECT_THAT(builder.build(), FailsWith(ErrorCode::kInvalidArgument, "memory"));
+  EXPECT_THAT(builder.build(), FailsWith(ErrorCode::kInvalidArgument, "0 are named"));
   builder.allocate_system();
   EXPECT_THAT(builder.build(), IsOk());
   builder.adopt(cut(storage, 1, 32'768));
-  EXPECT_THAT(builder.build(), FailsWith(ErrorCode::kInvalidArgument, "not both"));
+  EXPECT_THAT(builder.build(), FailsWith(ErrorCode::kInvalidArgument, "2 are named"));
 }
 
 }  // namespace

@@ -27,6 +27,7 @@
 #include "kvferry/base/ids.hpp"
 #include "kvferry/base/log.hpp"
 #include "kvferry/base/result.hpp"
+#include "kvferry/disk/io.hpp"
 #include "kvferry/layout/assumptions.hpp"
 #include "kvferry/layout/compatibility.hpp"
 #include "kvferry/manager/leases.hpp"
@@ -52,6 +53,12 @@ struct ManagerOptions {
   /// Threads that copy what is too large to be copied by the caller: two keep one large transfer
   /// from holding up another, and leave the rest of the machine to the engine.
   std::size_t copy_threads{2};
+  /// How files of layouts on disk are read and written; begun with the first such transfer.
+  disk::IoOptions disk{};
+  /// Memory for blocks between two ends neither of which is memory of this process, such as a peer
+  /// and a disk; allocated with the first such transfer. At least two blocks of 512 KiB keep both
+  /// hops busy.
+  std::uint64_t bounce_bytes{std::uint64_t{32} << 20U};
   /// How long the destructor waits for cancelled transfers to become quiet: they look every MiB,
   /// so that seconds mean that something under them hangs.
   Duration shutdown_timeout{std::chrono::seconds{5}};
@@ -75,7 +82,8 @@ struct Meaning {
 };
 
 struct RegisterOptions {
-  /// Of peers. Memory that was registered for reading is sealed against writers for good, so it can
+  /// Of peers; kNone for a layout on disk, which they cannot reach. Memory that was registered for
+  /// reading is sealed against writers for good, so it can
   /// never be registered for writing afterwards.
   Access access{Access::kRead};
   Meaning meaning{};

@@ -10,6 +10,7 @@
 
 #include "kvferry/base/result.hpp"
 #include "kvferry/base/storage_kind.hpp"
+#include "kvferry/disk/file.hpp"
 #include "kvferry/layout/layout.hpp"
 #include "kvferry/layout/packed.hpp"
 #include "kvferry/layout/planes.hpp"
@@ -83,12 +84,14 @@ class PhysicalLayout {
   }
   /// Of the data, then of each plane.
   [[nodiscard]] std::span<const Region> regions() const noexcept { return regions_; }
-  [[nodiscard]] StorageKind storage_kind() const noexcept {
-    return memories_.front()->storage_kind();
-  }
+  [[nodiscard]] StorageKind storage_kind() const noexcept;
+  [[nodiscard]] bool is_on_disk() const noexcept { return !files_.empty(); }
+  /// None of a layout on disk.
   [[nodiscard]] std::span<const memory::MemoryPtr> memories() const noexcept { return memories_; }
+  /// On disk, the file of each of regions(), whose addresses are offsets in it; else empty.
+  [[nodiscard]] std::span<const disk::FilePtr> files() const noexcept { return files_; }
 
-  /// Where each of regions() begins in this process.
+  /// Where each of regions() begins in this process; empty on disk.
   [[nodiscard]] std::span<std::byte* const> region_bases() const noexcept { return bases_; }
 
   /// The blocks' sequence numbers; null where the layout was built without.
@@ -102,6 +105,8 @@ class PhysicalLayout {
 
   PhysicalLayout(layout::Description description, layout::LayoutView view,
                  std::vector<memory::MemoryPtr> memories, BlockGuardsPtr guards);
+  PhysicalLayout(layout::Description description, layout::LayoutView view,
+                 const disk::FilePtr& file, BlockGuardsPtr guards);
   PhysicalLayout(const PhysicalLayout& data, std::vector<NamedLayout> plane_layouts,
                  std::vector<layout::Plane> planes);
 
@@ -110,6 +115,7 @@ class PhysicalLayout {
   std::vector<layout::Plane> planes_;
   std::vector<NamedLayout> plane_layouts_;
   std::vector<memory::MemoryPtr> memories_;
+  std::vector<disk::FilePtr> files_;
   std::vector<Region> regions_;
   std::vector<std::byte*> bases_;
   BlockGuardsPtr guards_;
@@ -127,6 +133,11 @@ class PhysicalLayoutBuilder {
   /// region begins at a multiple of 4096, or of the config's alignment where that is larger.
   PhysicalLayoutBuilder& allocate_system();
 
+  /// Takes a file, in which every region begins at a multiple of 4096, or of the config's alignment
+  /// where that is larger. A new one holds zeros; what is in one from before stays. Peers cannot
+  /// reach it. That bytes are written does not mean that they outlive a failure of the machine.
+  PhysicalLayoutBuilder& allocate_disk(disk::FileOptions file);
+
   /// Takes memory of the caller: one range for each region, in order. `keep_alive` is held as long
   /// as anything uses the ranges.
   ///
@@ -139,17 +150,23 @@ class PhysicalLayoutBuilder {
   PhysicalLayoutBuilder& guarded();
 
   /// Errors: kInvalidArgument for a config that does not validate, regions that do not fit it or
-  ///         overlap, or no memory named; kUnavailable when there is not enough memory.
+  ///         overlap, or not one kind of storage named; kUnavailable when there is not enough
+  ///         memory; those of disk::File::open().
   [[nodiscard]] Result<PhysicalLayoutPtr> build() const;
 
  private:
   [[nodiscard]] Result<PhysicalLayoutPtr> build_allocated() const;
+  [[nodiscard]] Result<PhysicalLayoutPtr> build_on_disk() const;
+  [[nodiscard]] Result<std::vector<std::uint64_t>> region_sizes() const;
+  [[nodiscard]] std::uint64_t alignment() const noexcept;
+  [[nodiscard]] Result<BlockGuardsPtr> make_guards() const;
   [[nodiscard]] Result<PhysicalLayoutPtr> build_adopted() const;
   [[nodiscard]] Result<PhysicalLayoutPtr> assemble(std::vector<Region> regions,
                                                    std::vector<memory::MemoryPtr> memories) const;
 
   layout::PackedLayout packed_;
   bool allocate_{false};
+  std::optional<disk::FileOptions> file_;
   bool guarded_{false};
   std::optional<std::vector<std::span<std::byte>>> adopted_;
   std::shared_ptr<const void> keep_alive_;  // shared: with whoever lent the memory
