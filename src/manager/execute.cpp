@@ -228,6 +228,7 @@ Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
     return with_assumed(std::move(plan).error(), group->assumed);
   }
   group->plan = *plan;
+  group->by_layer = options.by_layer;
   if (group->plan.coverage < 1) {
     group->partial_blocks.assign(blocks.destination.begin(), blocks.destination.end());
     std::ranges::sort(group->partial_blocks);

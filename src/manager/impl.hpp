@@ -129,7 +129,7 @@ class TransportManager::Impl {
   struct PlannedPart {
     std::size_t source{0};  ///< index in Ends::sources
     LaneEntry entry;
-    std::vector<plan::CopyPlan> plans;
+    std::vector<transfer::LayerPlan> plans;
     plan::BlockPairs blocks;               ///< which it feeds
     std::vector<BlockId> source_blocks{};  ///< in which `blocks` may lie, or in the caller's
     std::vector<BlockId> destination_blocks{};

@@ -56,9 +56,33 @@ Error of_plane(Error error, const std::string& name) {
   return name.empty() ? error : std::move(error).with_context("plane \"" + name + "\"");
 }
 
-/// The largest last: see TransferParts.
-void put_in_order(std::vector<plan::CopyPlan>& plans) {
-  std::ranges::stable_sort(plans, {}, &plan::CopyPlan::total_bytes);
+/// Those of a layer together, the largest last: see TransferParts.
+void put_in_order(std::vector<transfer::LayerPlan>& plans) {
+  std::ranges::stable_sort(plans, {}, [](const transfer::LayerPlan& one) {
+    return std::pair{one.layer, one.plan.total_bytes()};
+  });
+}
+
+/// Layers that move together, and what their plans are told to be of.
+struct Cut {
+  plan::LayerRange layers;
+  std::uint64_t layer{0};
+};
+
+/// One for each of `layers` that the destination has; one for all where they move together, or
+/// where planning has to say what is wrong with them.
+std::vector<Cut> cuts_of(const plan::LayerRange& layers, bool by_layer,
+                         const layout::LayoutView& destination) {
+  const layout::AxisSpan& axis = destination.axis(layout::Axis::kLayer);
+  const std::uint64_t end = layers.end == plan::LayerRange::kAll ? axis.whole : layers.end;
+  std::vector<Cut> cuts;
+  if (by_layer && end <= axis.whole) {
+    const std::uint64_t last = std::min(end, axis.origin + axis.extent);
+    for (std::uint64_t layer = std::max(layers.first, axis.origin); layer < last; ++layer) {
+      cuts.push_back({{layer, layer + 1}, layer});
+    }
+  }
+  return cuts.empty() ? std::vector<Cut>{{layers, 0}} : cuts;
 }
 
 /// Appends what of `ids`, a stretch of a list, lies behind `end`, and moves that on.
@@ -72,7 +96,7 @@ void append_rest(std::span<const BlockId> ids, const BlockId*& end, std::vector<
 
 /// What one source gives to a gather: plans, and the stretches of the block lists that they feed.
 struct Given {
-  std::vector<plan::CopyPlan> plans;
+  std::vector<transfer::LayerPlan> plans;
   std::vector<plan::BlockPairs> fed;
 };
 
@@ -141,13 +165,15 @@ Result<LaneEntry> TransportManager::Impl::make_lane(const TransferEnd& source,
                                                     const LaneKey& key) {
   auto lane = std::make_shared<transfer::Lane>();
   if (key.shaped) {
-    for (const std::string& name : names_of(destination)) {
-      auto shape = plan::PlanTemplate::create(*source.find_view(name), *destination.find_view(name),
-                                              {.layers = key.layers});
-      if (!shape) {
-        return of_plane(std::move(shape).error(), name);
+    for (const Cut& cut : cuts_of(key.layers, key.by_layer, destination.view())) {
+      for (const std::string& name : names_of(destination)) {
+        auto shape = plan::PlanTemplate::create(
+            *source.find_view(name), *destination.find_view(name), {.layers = cut.layers});
+        if (!shape) {
+          return of_plane(std::move(shape).error(), name);
+        }
+        lane->shapes.push_back({*std::move(shape), cut.layer});
       }
-      lane->shapes.push_back(*std::move(shape));
     }
   }
   KVFERRY_ASSIGN_OR_RETURN(lane->executor, make_executor(source, destination));
@@ -178,17 +204,17 @@ Result<plan::PlanSummary> TransportManager::Impl::plan_parts(
   if (ends.sources.size() != 1 || options.partial) {
     return plan_gather(ends, blocks, options, parts);
   }
-  KVFERRY_ASSIGN_OR_RETURN(
-      LaneEntry entry,
-      lane_between(ends.sources.front(), ends.destination,
-                   {ends.source_handles.front(), ends.destination_handle, options.layers}));
+  KVFERRY_ASSIGN_OR_RETURN(LaneEntry entry,
+                           lane_between(ends.sources.front(), ends.destination,
+                                        {ends.source_handles.front(), ends.destination_handle,
+                                         options.layers, options.by_layer}));
   plan::PlanSummary sum;
-  std::vector<plan::CopyPlan> plans;
+  std::vector<transfer::LayerPlan> plans;
   plans.reserve(entry.lane->shapes.size());
-  for (const auto& shape : entry.lane->shapes) {
-    KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan, plan::CopyPlan::create(shape, blocks));
+  for (const transfer::Lane::Shape& one : entry.lane->shapes) {
+    KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan, plan::CopyPlan::create(one.shape, blocks));
     sum.add(plan.summary());
-    plans.push_back(std::move(plan));
+    plans.push_back({std::move(plan), one.layer});
   }
   put_in_order(plans);
   parts.push_back({0, std::move(entry), std::move(plans), blocks});
@@ -198,23 +224,31 @@ Result<plan::PlanSummary> TransportManager::Impl::plan_parts(
 Result<plan::PlanSummary> TransportManager::Impl::plan_gather(
     const Ends& ends, const plan::BlockPairs& blocks, const transfer::TransferOptions& options,
     std::vector<PlannedPart>& parts) {
-  const plan::TemplateOptions how{.layers = options.layers, .partial = options.partial};
   plan::PlanSummary sum;
+  double coverage = 0;
   std::vector<Given> given(ends.sources.size());
-  for (const std::string& name : names_of(ends.destination)) {
-    std::vector<layout::LayoutView> views;
-    std::ranges::transform(ends.sources, std::back_inserter(views),
-                           [&name](const TransferEnd& end) { return *end.find_view(name); });
-    auto gather = plan::Gather::create(views, *ends.destination.find_view(name), blocks, how);
-    if (!gather) {
-      return of_plane(std::move(gather).error(), name);
+  const std::vector<Cut> cuts = cuts_of(options.layers, options.by_layer, ends.destination.view());
+  for (const Cut& cut : cuts) {
+    plan::PlanSummary of_cut;
+    for (const std::string& name : names_of(ends.destination)) {
+      std::vector<layout::LayoutView> views;
+      std::ranges::transform(ends.sources, std::back_inserter(views),
+                             [&name](const TransferEnd& end) { return *end.find_view(name); });
+      auto gather = plan::Gather::create(views, *ends.destination.find_view(name), blocks,
+                                         {.layers = cut.layers, .partial = options.partial});
+      if (!gather) {
+        return of_plane(std::move(gather).error(), name);
+      }
+      of_cut.add(gather->summary());
+      for (const plan::GatherPart& part : gather->parts()) {
+        given[part.source].plans.push_back({part.plan, cut.layer});
+        given[part.source].fed.push_back(part.blocks);
+      }
     }
-    sum.add(gather->summary());
-    for (const plan::GatherPart& part : gather->parts()) {
-      given[part.source].plans.push_back(part.plan);
-      given[part.source].fed.push_back(part.blocks);
-    }
+    sum.add(of_cut);
+    coverage += of_cut.coverage;
   }
+  sum.coverage = coverage / static_cast<double>(cuts.size());
   for (std::size_t i = 0; i < given.size(); ++i) {
     if (!given[i].plans.empty()) {
       KVFERRY_ASSIGN_OR_RETURN(PlannedPart part, part_of_source(ends, i, blocks, given[i].fed));
@@ -237,8 +271,9 @@ Result<TransportManager::Impl::PlannedPart> TransportManager::Impl::part_of_sour
   PlannedPart part;
   part.source = source;
   KVFERRY_ASSIGN_OR_RETURN(
-      part.entry, lane_between(ends.sources[source], ends.destination,
-                               {ends.source_handles[source], ends.destination_handle, {}, false}));
+      part.entry,
+      lane_between(ends.sources[source], ends.destination,
+                   {ends.source_handles[source], ends.destination_handle, {}, false, false}));
   std::ranges::sort(fed, {}, [](const plan::BlockPairs& one) { return one.destination.data(); });
   const BlockId* source_end = blocks.source.data();
   const BlockId* destination_end = blocks.destination.data();
@@ -258,7 +293,7 @@ Result<TransportManager::Impl::PlannedPart> TransportManager::Impl::part_of_noth
       auto shape, plan::PlanTemplate::create(ends.sources.front().view(), ends.destination.view(),
                                              {.layers = {0, 0}, .partial = true}));
   KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan, plan::CopyPlan::create(std::move(shape), blocks));
-  part.plans.push_back(std::move(plan));
+  part.plans.push_back({std::move(plan)});
   return part;
 }
 

@@ -24,6 +24,7 @@ struct TransferGroup {
   plan::PlanSummary plan;
   std::vector<BlockId> partial_blocks;  ///< ascending; of a transfer that does not cover them
   std::string assumed;                  ///< of its ends
+  bool by_layer{false};
 };
 
 /// What the group's parts have come to, together.

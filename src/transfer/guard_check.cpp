@@ -103,6 +103,8 @@ Result<void> GuardCheck::end_before() {
 
 Result<void> GuardCheck::end_after() {
   const Numbers& after = *buffer_;
+  asked_ = 0;
+  changed_.clear();
   std::optional<Error> first;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     if (before_[i] % 2 == 0 && before_[i] == after[i]) {

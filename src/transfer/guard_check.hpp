@@ -55,7 +55,7 @@ class GuardCheck {
   /// Errors: kStale naming the first block whose number is not the expected one.
   [[nodiscard]] Result<void> end_before();
 
-  /// Ends the round after the copy.
+  /// Ends a round after the copy, or after a part of it.
   ///
   /// Errors: kStale naming the first source block that changed meanwhile, or was being written;
   ///         changed() then names the destination blocks.

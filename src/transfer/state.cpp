@@ -26,11 +26,12 @@ constexpr int kSpins = 100;
 TransferState::TransferState(TransferParts parts)
     : parts_{std::move(parts)},
       stage_{parts_.source_guards != nullptr ? Stage::kGuardsBefore : Stage::kData},
-      cursor_{parts_.plans.front()},
+      cursor_{parts_.plans.front().plan},
       started_at_{parts_.clock->now()} {
-  for (const plan::CopyPlan& plan : parts_.plans) {
-    total_bytes_ += plan.total_bytes();
+  for (const LayerPlan& one : parts_.plans) {
+    total_bytes_ += one.plan.total_bytes();
   }
+  next_layer_ = parts_.plans.front().layer;
 }
 
 TransferState::Step TransferState::step() {
@@ -103,7 +104,8 @@ TransferState::Step TransferState::post_data() {
   const std::uint64_t half = std::max<std::uint64_t>(limit / 2, 1);
   std::array<Run, kStepRuns> runs;
   std::size_t count = cursor_.next(std::span{runs}, half);
-  while (count == 0 && next_plan()) {
+  const bool guarded = parts_.source_guards != nullptr;
+  while (count == 0 && !(guarded && ends_layer()) && next_plan()) {
     count = cursor_.next(std::span{runs}, half);
   }
   std::uint64_t bytes = 0;
@@ -120,9 +122,34 @@ bool TransferState::next_plan() {
   if (plan_ + 1 == parts_.plans.size()) {
     return false;
   }
-  blocks_before_plan_ += parts_.plans[plan_].destination_blocks().size();
-  cursor_ = plan::RunCursor{parts_.plans[++plan_]};
+  blocks_before_plan_ += parts_.plans[plan_].plan.destination_blocks().size();
+  cursor_ = plan::RunCursor{parts_.plans[++plan_].plan};
   return true;
+}
+
+bool TransferState::ends_layer() const {
+  return plan_ + 1 == parts_.plans.size() ||
+         parts_.plans[plan_].layer != parts_.plans[plan_ + 1].layer;
+}
+
+void TransferState::note_good(std::size_t blocks) {
+  good_blocks_ = blocks;
+  const std::size_t good_plans = good_plans_;
+  while (good_plans_ < parts_.plans.size()) {
+    const std::size_t of_plan = parts_.plans[good_plans_].plan.destination_blocks().size();
+    if (blocks < blocks_of_good_plans_ + of_plan) {
+      break;
+    }
+    blocks_of_good_plans_ += of_plan;
+    ++good_plans_;
+  }
+  if (good_plans_ == good_plans) {
+    return;
+  }
+  const MutexLock lock{mutex_};
+  next_layer_.store(good_plans_ == parts_.plans.size() ? kNoLayer : parts_.plans[good_plans_].layer,
+                    std::memory_order_release);
+  ended_.notify_all();
 }
 
 TransferState::Step TransferState::post_guards() {
@@ -163,16 +190,28 @@ TransferState::Step TransferState::end_guards() {
     return Step::kMore;
   }
   auto unchanged = parts_.source_guards->end_after();
+  const std::size_t blocks =
+      blocks_before_plan_ + parts_.plans[plan_].plan.destination_blocks().size();
+  if (next_plan()) {
+    // What changed in between will have changed at the end, too, and is told there.
+    if (unchanged) {
+      note_good(blocks);
+    }
+    stage_ = Stage::kData;
+    return Step::kMore;
+  }
   if (!unchanged) {
     only_changed_bad_ = true;
     return finish(std::move(unchanged).error());
   }
+  note_good(blocks);
   return finish(std::nullopt);
 }
 
-/// All bytes have arrived.
+/// All bytes have arrived, or with guards those of a layer.
 TransferState::Step TransferState::end_data() {
   if (parts_.source_guards == nullptr) {
+    note_good(blocks_before_plan_ + parts_.plans[plan_].plan.destination_blocks().size());
     return finish(std::nullopt);
   }
   stage_ = Stage::kGuardsAfter;
@@ -212,7 +251,7 @@ TransferState::Step TransferState::note_ended() {
   }
   const auto pending = std::ranges::find(posted_, false, &Posted::ended);
   if (pending != posted_.begin() && stage_ == Stage::kData && parts_.source_guards == nullptr) {
-    good_blocks_ = std::prev(pending)->good_blocks;
+    note_good(std::prev(pending)->good_blocks);
   }
   posted_.erase(posted_.begin(), pending);
   const bool all = stage_ == Stage::kData && posted_.empty() && bytes_moved_ == total_bytes();
@@ -292,8 +331,8 @@ std::vector<BlockId> TransferState::bad_blocks() const {
   }
   std::vector<BlockId> bad;
   std::size_t good = good_blocks_;
-  for (const plan::CopyPlan& plan : parts_.plans) {
-    const std::span<const BlockId> blocks = plan.destination_blocks();
+  for (const LayerPlan& one : parts_.plans) {
+    const std::span<const BlockId> blocks = one.plan.destination_blocks();
     const auto rest = blocks.subspan(std::min(good, blocks.size()));
     bad.insert(bad.end(), rest.begin(), rest.end());
     good -= blocks.size() - rest.size();
@@ -338,41 +377,44 @@ void TransferState::end_overdue() {
 
 TransferReport TransferState::wait() { return *wait_until(TimePoint::max()); }
 
-/// A thread that only waits may as well copy: no other one has to be woken, nor this one.
-void TransferState::help_until(TimePoint moment) {
-  if (!parts_.lane->executor->only_copies()) {
-    return;
-  }
-  Step step{Step::kMore};
-  while (step == Step::kMore && !done_.load(std::memory_order_acquire) &&
-         parts_.clock->now() < moment) {
+template <class Ready>
+void TransferState::wait_for(TimePoint moment, const Ready& ready) {
+  const auto over = [&] { return done_.load(std::memory_order_acquire) || ready(); };
+  // A thread that only waits may as well copy: no other one has to be woken, nor this one.
+  Step step = parts_.lane->executor->only_copies() ? Step::kMore : Step::kWaiting;
+  while (step == Step::kMore && !over() && parts_.clock->now() < moment) {
     step = step_unless_busy();
   }
-}
-
-std::optional<TransferReport> TransferState::wait_until(TimePoint moment) {
-  help_until(moment);
-  for (int i = 0; i < kSpins && !done_.load(std::memory_order_acquire); ++i) {
+  for (int i = 0; i < kSpins && !over(); ++i) {
     pause_briefly();
   }
-  while (!done_.load(std::memory_order_acquire)) {
+  while (!over()) {
     const TimePoint now = parts_.clock->now();
     if (now >= parts_.deadline || cancel_requested_.load(std::memory_order_relaxed)) {
       end_overdue();
     }
     if (now >= moment) {
-      return poll();
+      return;
     }
     TimePoint look_again = std::min(moment, now + CondVar::kLookAgain);
     if (parts_.deadline > now) {
       look_again = std::min(look_again, parts_.deadline);
     }
     const MutexLock lock{mutex_};
-    if (!done_.load(std::memory_order_relaxed)) {
+    if (!over()) {
       ended_.wait_for(mutex_, look_again - now);
     }
   }
+}
+
+std::optional<TransferReport> TransferState::wait_until(TimePoint moment) {
+  wait_for(moment, [] { return false; });
   return poll();
+}
+
+bool TransferState::wait_for_layer(std::uint64_t layer, TimePoint moment) {
+  wait_for(moment, [this, layer] { return has_layer(layer); });
+  return has_layer(layer);
 }
 
 std::optional<TransferReport> TransferState::look() {

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,17 +22,29 @@ namespace kvferry::transfer {
 /// How blocks of one layout get to another, for one range of layers: made once, used by many
 /// transfers.
 struct Lane {
+  struct Shape {
+    std::shared_ptr<const plan::PlanTemplate> shape;  // shared: with plans in flight
+    std::uint64_t layer{0};                           ///< as LayerPlan::layer
+  };
   /// Of the data and of each plane; none where several sources share the work.
-  std::vector<std::shared_ptr<const plan::PlanTemplate>> shapes;
+  std::vector<Shape> shapes;
   std::unique_ptr<const Executor> executor;
+};
+
+/// A plan of the data or of a plane: of all layers that move or, where they move one by one, of
+/// one.
+struct LayerPlan {
+  plan::CopyPlan plan;
+  std::uint64_t layer{0};  ///< of the whole model; 0 where all layers move together
 };
 
 /// What a transfer is made of when every check has passed.
 struct TransferParts {
   std::shared_ptr<const Lane> lane;  // shared: with the manager's cache, which may drop it
-  /// At least one, carried out one after the other. Blocks of an earlier one are as bad as all of a
-  /// later one until that is through, so the largest comes last.
-  std::vector<plan::CopyPlan> plans;
+  /// At least one, carried out one after the other, in ascending order of their layers. Blocks of
+  /// an earlier one are as bad as all of a later one until that is through, so among those of one
+  /// layer the largest comes last.
+  std::vector<LayerPlan> plans;
   /// Of the destination blocks; given up when nothing of this transfer can touch them any more.
   std::shared_ptr<const Claims> claims;       // shared: with transfers that feed the same blocks
   std::unique_ptr<GuardCheck> source_guards;  ///< may be null
@@ -53,6 +66,8 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
  public:
   /// Bytes after which cancel and deadline are looked at again.
   static constexpr std::uint64_t kStepBytes = std::uint64_t{1} << 20U;
+
+  static constexpr std::uint64_t kNoLayer = std::numeric_limits<std::uint64_t>::max();
 
   enum class Step {
     kMore,      ///< bytes moved; call again
@@ -83,6 +98,13 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   /// The report if the transfer is at its end, or its deadline has passed and it can be ended.
   [[nodiscard]] std::optional<TransferReport> look();
   [[nodiscard]] std::optional<TransferReport> poll() const;
+  /// Whether all bytes of `layer`, and of all plans before those of it, have arrived. Told after
+  /// guards and owner were asked.
+  [[nodiscard]] bool has_layer(std::uint64_t layer) const noexcept {
+    return next_layer_.load(std::memory_order_acquire) > layer;
+  }
+  /// Waits until it has, until the end, or until `moment`; says whether it has.
+  [[nodiscard]] bool wait_for_layer(std::uint64_t layer, TimePoint moment);
   [[nodiscard]] bool quiet() const noexcept { return quiet_.load(std::memory_order_acquire); }
   [[nodiscard]] const Clock& clock() const noexcept { return *parts_.clock; }
   /// Of all plans.
@@ -109,6 +131,10 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   Step post_guards() KVFERRY_REQUIRES(stepping_);
   Step end_guards() KVFERRY_REQUIRES(stepping_);
   Step end_data() KVFERRY_REQUIRES(stepping_);
+  /// Whether the plan in hand is the last one of its layer.
+  [[nodiscard]] bool ends_layer() const KVFERRY_REQUIRES(stepping_);
+  /// The first `blocks` of the plans' destination blocks, one plan after the other, are good.
+  void note_good(std::size_t blocks) KVFERRY_REQUIRES(stepping_);
   /// Starts a request for `runs` of `bytes` in all.
   Step post(std::span<const Run> runs, std::uint64_t bytes) KVFERRY_REQUIRES(stepping_);
   [[nodiscard]] const Executor& executor() const KVFERRY_REQUIRES(stepping_);
@@ -118,8 +144,9 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   void cancel_posted() KVFERRY_REQUIRES(stepping_);
   Step drain() KVFERRY_REQUIRES(stepping_);
   [[nodiscard]] std::optional<Error> reason_to_stop() const;
-  /// Carries it on until `moment`, unless somebody else does or a step may hang.
-  void help_until(TimePoint moment);
+  /// Waits until `ready()`, the end, or `moment`.
+  template <class Ready>
+  void wait_for(TimePoint moment, const Ready& ready);
   Step finish(std::optional<Error> error) KVFERRY_REQUIRES(stepping_);
   /// Gives claims and gates back unless a request may still move bytes; says whether it did.
   bool settle_if_quiet() KVFERRY_REQUIRES(stepping_);
@@ -137,11 +164,15 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   /// How many of the plans' destination blocks, listed one plan after the other, have arrived.
   std::atomic<std::size_t> good_blocks_{0};
   std::atomic<bool> only_changed_bad_{false};  ///< every byte arrived, but guards changed
+  /// The layer of the first plan whose blocks are not all good; kNoLayer when all are.
+  std::atomic<std::uint64_t> next_layer_{0};
 
   Mutex stepping_;  ///< held by the one who carries the transfer on
   Stage stage_ KVFERRY_GUARDED_BY(stepping_){Stage::kData};
   std::size_t plan_ KVFERRY_GUARDED_BY(stepping_){0};                ///< the one in hand
   std::size_t blocks_before_plan_ KVFERRY_GUARDED_BY(stepping_){0};  ///< of the plans before it
+  std::size_t good_plans_ KVFERRY_GUARDED_BY(stepping_){0};
+  std::size_t blocks_of_good_plans_ KVFERRY_GUARDED_BY(stepping_){0};
   plan::RunCursor cursor_ KVFERRY_GUARDED_BY(stepping_);
   std::vector<Posted> posted_ KVFERRY_GUARDED_BY(stepping_);  ///< of one stage
   bool asked_to_stop_ KVFERRY_GUARDED_BY(stepping_){false};   ///< all of posted_

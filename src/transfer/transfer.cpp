@@ -86,6 +86,27 @@ std::optional<TransferReport> Transfer::poll() const {
   return ask_all(*group_, [](TransferState& state) { return state.look(); });
 }
 
+Result<bool> Transfer::wait_for_layer(std::uint64_t layer, Duration timeout) const {
+  if (!group_->by_layer) {
+    return Error{ErrorCode::kInvalidArgument, "the transfer does not move layer by layer"};
+  }
+  const TimePoint moment = deadline_after(group_->members.front().state->clock().now(), timeout);
+  for (const TransferMember& member : group_->members) {
+    if (member.state->wait_for_layer(layer, moment)) {
+      continue;
+    }
+    const std::optional<TransferReport> report = member.state->poll();
+    if (!report) {
+      return false;
+    }
+    if (report->error) {
+      return member.source.empty() ? *report->error
+                                   : Error{*report->error}.with_context(member.source);
+    }
+  }
+  return true;
+}
+
 TransferReport Transfer::cancel() const {
   for (const TransferMember& member : group_->members) {
     member.state->request_cancel();

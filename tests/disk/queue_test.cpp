@@ -191,18 +191,24 @@ TEST_P(DiskQueue, CancelStartsNoMore) {
 }
 
 TEST_P(DiskQueue, OneWhoseEndIsLostIsNeverQuietAndHoldsUpNobodyElse) {
+  // As a transfer in quarantine does: whoever waits for it keeps the queue, with what it uses.
+  struct Used {
+    std::shared_ptr<Queue> queue;
+    FilePtr file;
+    std::vector<std::byte> memory = std::vector<std::byte>(1000);
+  };
+  static auto* const kept = new std::vector<std::shared_ptr<Used>>;
   start({.lost = 1});
+  const auto used = std::make_shared<Used>(Used{queue_, file_});
+  kept->push_back(used);
+  const RequestNumber lost = queue_->post({Direction::kRead, {piece(0, used->memory)}});
   std::vector<std::byte> memory(1000);
-  const RequestNumber lost = queue_->post({Direction::kRead, {piece(0, memory)}});
   const RequestNumber other = queue_->post({Direction::kRead, {piece(0, memory)}});
   EXPECT_THAT(ends(other), IsOk());
   queue_->cancel(lost);
   queue_->release(lost);
   EXPECT_FALSE(queue_->quiet(lost));
   EXPECT_FALSE(*queue_->poll(lost));
-  // As a transfer in quarantine does: whoever waits for it keeps the queue, with what it uses.
-  static auto* const kept = new std::vector<std::shared_ptr<Queue>>;
-  kept->push_back(queue_);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -85,10 +86,13 @@ class GuardedCache {
            std::memcmp(bytes.data(), storage_->data(), bytes.size()) == 0;
   }
 
-  /// Whether a block holds what block `theirs` of another cache of the same config holds.
-  [[nodiscard]] bool holds_block(BlockId mine, const GuardedCache& other, BlockId theirs) const {
+  /// Whether a block holds what block `theirs` of another cache of the same config holds, in these
+  /// layers.
+  [[nodiscard]] bool holds_block(BlockId mine, const GuardedCache& other, BlockId theirs,
+                                 const plan::LayerRange& layers = {}) const {
     const layout::LayoutConfig& config = physical_->config();
-    for (std::uint64_t layer = 0; layer < config.num_layers; ++layer) {
+    for (std::uint64_t layer = layers.first; layer < std::min(layers.end, config.num_layers);
+         ++layer) {
       for (std::uint64_t outer = 0; outer < config.outer_dim; ++outer) {
         if (std::memcmp(piece({mine, layer, outer}), other.piece({theirs, layer, outer}),
                         config.region_bytes()) != 0) {

@@ -30,7 +30,8 @@ class Rig {
     auto lane = std::make_shared<transfer::Lane>();
     for (const plan::LayerRange& layers : plans) {
       lane->shapes.push_back(
-          *plan::PlanTemplate::create(source.view(), destination.view(), {.layers = layers}));
+          {*plan::PlanTemplate::create(source.view(), destination.view(), {.layers = layers}),
+           layers.first});
     }
     lane->executor = std::make_unique<const FakeExecutor>(backend);
     lane_ = std::move(lane);
@@ -48,10 +49,10 @@ class Rig {
   Result<std::shared_ptr<transfer::TransferState>> start(const std::vector<BlockId>& from,
                                                          const std::vector<BlockId>& to,
                                                          Duration timeout) const {
-    std::vector<plan::CopyPlan> plans;
-    for (const auto& shape : lane_->shapes) {
-      KVFERRY_ASSIGN_OR_RETURN(auto plan, plan::CopyPlan::create(shape, {from, to}));
-      plans.push_back(std::move(plan));
+    std::vector<transfer::LayerPlan> plans;
+    for (const transfer::Lane::Shape& one : lane_->shapes) {
+      KVFERRY_ASSIGN_OR_RETURN(auto plan, plan::CopyPlan::create(one.shape, {from, to}));
+      plans.push_back({std::move(plan), by_layer ? one.layer : 0});
     }
     std::unique_ptr<transfer::GuardCheck> check;
     if (source_guards != nullptr) {
@@ -78,6 +79,7 @@ class Rig {
     auto group = std::make_shared<transfer::TransferGroup>();
     group->plan.bytes_moved = state->total_bytes();
     group->members.push_back({std::move(state), ""});
+    group->by_layer = true;
     return transfer::Transfer{std::move(group)};
   }
 
@@ -104,6 +106,7 @@ class Rig {
   transfer::BlockGuardsPtr source_guards;       ///< of the source; null at first
   transfer::BlockGuardsPtr destination_guards;  ///< of the destination; null at first
   std::vector<std::uint64_t> expected;          ///< sequence numbers, of the next transfer
+  bool by_layer{false};                         ///< the next transfer: each plan is of a layer
   std::function<void(const std::optional<Error>&)> on_end;  ///< of the next transfer
   transfer::GatePtr source_gate;
   transfer::GatePtr destination_gate;

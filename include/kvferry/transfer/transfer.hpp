@@ -22,6 +22,10 @@ struct TransferGroup;
 /// How to move blocks.
 struct TransferOptions {
   plan::LayerRange layers{};  ///< of the whole model
+  /// Moves all blocks of one layer before those of the next, so that who computes layer by layer
+  /// starts while the rest still moves: Transfer::wait_for_layer(). Bytes that are neighbours in
+  /// two layers move apart then.
+  bool by_layer{false};
   /// From now. The default is longer than any transfer of a whole cache between healthy workers of
   /// one machine takes, and short enough for a request that waits for it.
   Duration deadline{std::chrono::seconds{30}};
@@ -76,6 +80,15 @@ class Transfer {
 
   /// The report if the transfer is at its end.
   [[nodiscard]] std::optional<TransferReport> poll() const;
+
+  /// Waits until the blocks of all layers up to `layer`, of the whole model, have arrived, but not
+  /// longer than `timeout`; false if they have not by then. Where not all layers move, one that
+  /// does not has arrived when those below it have. What is told stays true when a later layer
+  /// fails, though the blocks as a whole are bad then.
+  ///
+  /// Errors: kInvalidArgument for a transfer that does not move by layer; the transfer's own when
+  ///         it ended without the layer.
+  [[nodiscard]] Result<bool> wait_for_layer(std::uint64_t layer, Duration timeout) const;
 
   /// Stops the transfer and waits for its end, as wait() does. One that has ended already keeps
   /// its report.
