@@ -6,6 +6,7 @@
 
 #include "kvferry/base/try.hpp"
 #include "manager/impl.hpp"
+#include "transfer/disk_digests.hpp"
 #include "transfer/group.hpp"
 
 namespace kvferry::manager {
@@ -138,6 +139,23 @@ Result<std::shared_ptr<HeldBlocks>> TransportManager::Impl::hold(
   return std::shared_ptr<HeldBlocks>{std::move(held)};
 }
 
+Result<transfer::DigestSide> TransportManager::Impl::digests_of(
+    const TransferEnd& end, bool is_source, std::span<const transfer::LayerPlan> plans,
+    TimePoint deadline) const {
+  transfer::DigestSide side;
+  if (!end.is_local()) {
+    side.teller = std::make_unique<OwnerTeller>(service_->digests(), end.remote.peer->contact,
+                                                end.remote.layout, deadline);
+  } else if (!end.local->physical->is_on_disk()) {
+    side.bases = end.local->physical->region_bases();
+  } else if (is_source) {
+    KVFERRY_ASSIGN_OR_RETURN(side.teller, transfer::make_disk_teller(end.local->physical, plans));
+  } else {
+    KVFERRY_ASSIGN_OR_RETURN(side.keeper, transfer::make_disk_keeper(end.local->physical, plans));
+  }
+  return side;
+}
+
 Result<transfer::TransferParts> TransportManager::Impl::prepare(
     const Ends& ends, PlannedPart part, std::span<const BlockId> written,
     const transfer::TransferOptions& options, const Moments& moments) {
@@ -156,10 +174,20 @@ Result<transfer::TransferParts> TransportManager::Impl::prepare(
   if (options.hold_source) {
     KVFERRY_ASSIGN_OR_RETURN(held, hold(from, part.blocks.source, options, moments.deadline));
   }
+  std::unique_ptr<transfer::Verification> verification;
+  if (options.verify != transfer::Verify::kNone) {
+    KVFERRY_ASSIGN_OR_RETURN(transfer::DigestSide source,
+                             digests_of(from, true, part.plans, moments.deadline));
+    KVFERRY_ASSIGN_OR_RETURN(transfer::DigestSide destination,
+                             digests_of(ends.destination, false, part.plans, moments.deadline));
+    verification =
+        std::make_unique<transfer::Verification>(std::move(source), std::move(destination));
+  }
   transfer::TransferParts parts{part.entry.lane,
                                 std::move(part.plans),
                                 nullptr,
                                 std::move(guards),
+                                std::move(verification),
                                 {std::move(source_pass), std::move(destination_pass)},
                                 options_.clock,
                                 moments.called_at,
@@ -249,6 +277,11 @@ Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
           to.is_local() ? to.local->physical->claims() : to.remote.layout->claims,
           to.is_local() ? to.local->physical->guards() : nullptr, blocks.destination));
   const auto claims = std::make_shared<const transfer::Claims>(std::move(taken));
+  for (const transfer::TransferParts& parts : all) {
+    if (to.is_local() && to.local->physical->is_on_disk()) {
+      KVFERRY_RETURN_IF_ERROR(transfer::drop_digests(*to.local->physical, parts.plans));
+    }
+  }
   for (std::size_t i = 0; i < all.size(); ++i) {
     all[i].claims = claims;
     group->members[i].state = std::make_shared<transfer::TransferState>(std::move(all[i]));

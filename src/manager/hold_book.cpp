@@ -37,7 +37,7 @@ void HeldBlocks::end(const std::optional<Error>& error) {
 Result<std::unique_ptr<HeldBlocks>> HoldBook::ask(const ContactPtr& owner, wire::Hold hold,
                                                   TimePoint deadline) {
   const std::uint64_t number = note_question(owner);
-  const Duration left = deadline - options_.clock->now();
+  const Duration left = deadline - asker_.clock->now();
   hold.duration =
       std::chrono::ceil<std::chrono::milliseconds>(std::max(left, Duration::zero()) + kTellingTime);
   if (auto asked = put_question(owner, number, std::move(hold), deadline); !asked) {
@@ -62,9 +62,10 @@ Result<std::unique_ptr<HeldBlocks>> HoldBook::ask(const ContactPtr& owner, wire:
 }
 
 std::uint64_t HoldBook::note_question(const ContactPtr& owner) {
+  const std::uint64_t number = ++*asker_.last_number;
   const MutexLock lock{mutex_};
-  questions_.emplace(++last_number_, Question{owner, std::nullopt});
-  return last_number_;
+  questions_.emplace(number, Question{owner, std::nullopt});
+  return number;
 }
 
 void HoldBook::forget_question(std::uint64_t number) {
@@ -74,18 +75,18 @@ void HoldBook::forget_question(std::uint64_t number) {
 
 Result<void> HoldBook::put_question(const ContactPtr& owner, std::uint64_t number, wire::Hold hold,
                                     TimePoint deadline) {
-  const wire::ControlContact contact{options_.worker, options_.contact};
+  const wire::ControlContact contact{asker_.worker, asker_.contact};
   KVFERRY_ASSIGN_OR_RETURN(
       const std::vector<std::byte> bytes,
-      wire::encode_control({{options_.epoch, number}, contact, std::move(hold)}));
-  return options_.agent->notify(owner->id(), bytes, deadline);
+      wire::encode_control({{asker_.epoch, number}, contact, std::move(hold)}));
+  return asker_.agent->notify(owner->id(), bytes, deadline);
 }
 
 std::optional<Result<void>> HoldBook::wait_for_answer(std::uint64_t number, TimePoint deadline) {
   const MutexLock lock{mutex_};
   const Question& question = questions_.at(number);
   while (!question.answer.has_value()) {
-    if (!answered_.wait_before(mutex_, *options_.clock, deadline)) {
+    if (!answered_.wait_before(mutex_, *asker_.clock, deadline)) {
       return std::nullopt;
     }
   }
@@ -95,7 +96,7 @@ std::optional<Result<void>> HoldBook::wait_for_answer(std::uint64_t number, Time
 void HoldBook::take(const std::string& sender, const wire::ControlMessage& message) {
   const auto* const refused = std::get_if<wire::Refused>(&message.body);
   const bool held = std::holds_alternative<wire::Held>(message.body);
-  if (message.request.epoch != options_.epoch || (refused == nullptr && !held)) {
+  if (message.request.epoch != asker_.epoch || (refused == nullptr && !held)) {
     return;  // Meant for an earlier life of ours, whose leases have ended.
   }
   {
@@ -110,7 +111,7 @@ void HoldBook::take(const std::string& sender, const wire::ControlMessage& messa
       return;
     }
   }
-  if (const ContactPtr owner = options_.contacts->known(sender); held && owner != nullptr) {
+  if (const ContactPtr owner = asker_.contacts->known(sender); held && owner != nullptr) {
     tell(owner, message.request.number, Error{ErrorCode::kDeadline, "the answer came too late"});
   }
 }
@@ -121,7 +122,7 @@ void HoldBook::look_around() {
   for (auto& [number, question] : questions_) {
     if (!question.answer.has_value()) {
       owners.push_back(question.owner);
-      if (options_.agent->liveness(question.owner->id()) == agent::Liveness::kDead) {
+      if (asker_.agent->liveness(question.owner->id()) == agent::Liveness::kDead) {
         question.answer = Error{ErrorCode::kUnavailable, "the owner has died"};
         answered_.notify_all();
       }
@@ -131,7 +132,7 @@ void HoldBook::look_around() {
 
 void HoldBook::tell(const ContactPtr& owner, std::uint64_t number,
                     const std::optional<Error>& error) {
-  options_.outbox->put(owner, {{options_.epoch, number}, std::nullopt, wire::Release{error}});
+  asker_.outbox->put(owner, {{asker_.epoch, number}, std::nullopt, wire::Release{error}});
 }
 
 }  // namespace kvferry::manager

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -31,7 +32,8 @@ class HeldBlocks {
   std::uint64_t number_;
 };
 
-struct HoldBookOptions {
+/// Who asks, and the numbers of the questions.
+struct Asker {
   std::shared_ptr<agent::Agent> agent;  // shared: with the manager
   std::shared_ptr<Contacts> contacts;   // shared: with the manager
   std::shared_ptr<Outbox> outbox;       // shared: with the manager
@@ -39,6 +41,9 @@ struct HoldBookOptions {
   WorkerId worker{};
   Epoch epoch{};
   std::vector<std::byte> contact;  ///< metadata of our agent
+  // Shared: by all that asks, because an owner takes each number once.
+  std::shared_ptr<std::atomic<std::uint64_t>> last_number =
+      std::make_shared<std::atomic<std::uint64_t>>(0);
 };
 
 /// The reader's side of leases: what we asked owners for, and what they answered.
@@ -47,7 +52,7 @@ struct HoldBookOptions {
 /// Source:  docs/spec/control.md, section 4.
 class HoldBook : public std::enable_shared_from_this<HoldBook> {
  public:
-  explicit HoldBook(HoldBookOptions options) : options_{std::move(options)} {}
+  explicit HoldBook(Asker asker) : asker_{std::move(asker)} {}
 
   /// Asks the owner, and waits for its answer. Needs somebody who calls take().
   ///
@@ -79,10 +84,9 @@ class HoldBook : public std::enable_shared_from_this<HoldBook> {
   void forget_question(std::uint64_t number);
   void tell(const ContactPtr& owner, std::uint64_t number, const std::optional<Error>& error);
 
-  const HoldBookOptions options_;
+  const Asker asker_;
   Mutex mutex_;
   CondVar answered_;
-  std::uint64_t last_number_ KVFERRY_GUARDED_BY(mutex_){0};
   std::map<std::uint64_t, Question> questions_ KVFERRY_GUARDED_BY(mutex_);
 };
 

@@ -193,6 +193,10 @@ class TransportManager::Impl {
       const TransferEnd& end, bool is_source, const HostMemory& memory);
   [[nodiscard]] Result<std::unique_ptr<const transfer::Executor>> make_executor(
       const TransferEnd& source, const TransferEnd& destination);
+  /// Where the digests of one end of a transfer come from.
+  [[nodiscard]] Result<transfer::DigestSide> digests_of(const TransferEnd& end, bool is_source,
+                                                        std::span<const transfer::LayerPlan> plans,
+                                                        TimePoint deadline) const;
   /// Finds the layouts of a transfer, and whether it may be.
   [[nodiscard]] Result<Ends> find_ends(std::span<const LayoutHandle> sources,
                                        LayoutHandle destination) const;

@@ -53,7 +53,10 @@ Result<void> check_blocks(const std::vector<BlockId>& blocks, std::uint64_t num_
 }  // namespace
 
 LeaseDesk::LeaseDesk(LeaseDeskOptions options, const Registry& registry)
-    : options_{std::move(options)}, registry_{registry}, table_{options_.limits} {}
+    : options_{std::move(options)},
+      registry_{registry},
+      digests_{options_.outbox, options_.clock, registry},
+      table_{options_.limits} {}
 
 void LeaseDesk::take(const std::string& sender, const wire::ControlFrame& frame,
                      const Result<wire::ControlMessage>& message) {
@@ -61,6 +64,10 @@ void LeaseDesk::take(const std::string& sender, const wire::ControlFrame& frame,
     answer_unknown(sender, frame, message.error());
   } else if (const auto* asked = std::get_if<wire::Hold>(&message->body)) {
     hold(sender, frame, *asked);
+  } else if (const auto* digests = std::get_if<wire::AskDigests>(&message->body)) {
+    if (const Reader* const reader = take_question(sender, frame)) {
+      digests_.take(reader->contact, frame.request, *digests);
+    }
   } else if (const auto* told = std::get_if<wire::Release>(&message->body)) {
     release(sender, message->request, *told);
   }
@@ -141,25 +148,32 @@ bool LeaseDesk::make_room_for_a_reader() {
   return false;
 }
 
+LeaseDesk::Reader* LeaseDesk::take_question(const std::string& sender,
+                                            const wire::ControlFrame& frame) {
+  Reader* const reader = find(sender, frame);
+  if (reader == nullptr) {
+    return nullptr;
+  }
+  const std::string request = "request " + std::to_string(frame.request.number);
+  switch (reader->numbers.use(frame.request.number)) {
+    case UsedNumbers::Verdict::kFirst: return reader;
+    case UsedNumbers::Verdict::kAgain:
+      log(LogLevel::kWarn, request + " of \"" + sender + "\" came twice");
+      break;
+    case UsedNumbers::Verdict::kTooOld:
+      answer(*reader, frame.request, wire::Refused{{ErrorCode::kStale, request + " is too old"}});
+      break;
+  }
+  return nullptr;
+}
+
 void LeaseDesk::hold(const std::string& sender, const wire::ControlFrame& frame,
                      const wire::Hold& asked) {
-  Reader* const reader = find(sender, frame);
+  Reader* const reader = take_question(sender, frame);
   if (reader == nullptr) {
     return;
   }
   const wire::ControlRequest& request = frame.request;
-  switch (reader->numbers.use(request.number)) {
-    case UsedNumbers::Verdict::kFirst: break;
-    case UsedNumbers::Verdict::kAgain:
-      log(LogLevel::kWarn,
-          "request " + std::to_string(request.number) + " of \"" + sender + "\" came twice");
-      return;
-    case UsedNumbers::Verdict::kTooOld:
-      answer(*reader, request,
-             wire::Refused{
-                 {ErrorCode::kStale, "request " + std::to_string(request.number) + " is too old"}});
-      return;
-  }
   auto lease = check(*reader, request, asked);
   if (!lease) {
     answer(*reader, request, wire::Refused{std::move(lease).error()});
@@ -214,6 +228,7 @@ void LeaseDesk::release(const std::string& sender, const wire::ControlRequest& r
   if (found == readers_.end() || found->second.epoch != request.epoch) {
     return;
   }
+  digests_.drop(sender, request);
   if (auto lease = table_.take(sender, request.number)) {
     end(*std::move(lease), told.error ? std::optional{wire::harmless(*told.error)} : std::nullopt);
   } else {
@@ -236,6 +251,7 @@ void LeaseDesk::look_around() {
 }
 
 void LeaseDesk::close() {
+  digests_.close();
   end_all(table_.take_all(), {ErrorCode::kCancelled, "the owner's manager ends"});
   readers_.clear();
 }

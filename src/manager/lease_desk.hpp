@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kvferry/base/log.hpp"
+#include "manager/digest_desk.hpp"
 #include "manager/lease_table.hpp"
 #include "manager/outbox.hpp"
 #include "manager/registry.hpp"
@@ -26,7 +27,8 @@ struct LeaseDeskOptions {
   LeaseLimits limits{};
 };
 
-/// The owner's side of leases: who asks, what is granted, and when it ends.
+/// The owner's side of what readers ask: leases, what of them is granted and when they end; and
+/// digests, which it hands on.
 ///
 /// Threads:  one at a time; held() any.
 /// Lifetime: the registry outlives it.
@@ -58,6 +60,9 @@ class LeaseDesk {
     UsedNumbers numbers;
   };
 
+  /// The reader that sent `frame`, whose number is used with that; null when there is nothing to be
+  /// answered, or it has been.
+  [[nodiscard]] Reader* take_question(const std::string& sender, const wire::ControlFrame& frame);
   void hold(const std::string& sender, const wire::ControlFrame& frame, const wire::Hold& asked);
   void release(const std::string& sender, const wire::ControlRequest& request,
                const wire::Release& told);
@@ -77,6 +82,7 @@ class LeaseDesk {
 
   LeaseDeskOptions options_;
   const Registry& registry_;
+  DigestDesk digests_;
   LeaseTable table_;
   std::map<std::string, Reader> readers_;  ///< by agent name
   TimePoint strangers_after_{};            ///< the last one could not be met: none before

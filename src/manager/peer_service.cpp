@@ -18,21 +18,22 @@ constexpr Duration kWakeAgain{std::chrono::milliseconds{20}};
 
 }  // namespace
 
-PeerService::PeerService(Options options, std::vector<std::byte> contact, const Registry& registry)
+PeerService::PeerService(Options options, const Asker& asker, const Registry& registry)
     : agent_{options.desk.agent},
       clock_{options.desk.clock},
       log_{options.desk.log},
       outbox_{options.desk.outbox},
-      book_{std::make_shared<HoldBook>(HoldBookOptions{agent_, options.desk.contacts, outbox_,
-                                                       clock_, options.worker, options.epoch,
-                                                       std::move(contact)})},
+      book_{std::make_shared<HoldBook>(asker)},
+      digests_{std::make_shared<DigestBook>(asker)},
       desk_{std::move(options.desk), registry} {}
 
 Result<std::unique_ptr<PeerService>> PeerService::start(Options options, const Registry& registry) {
   KVFERRY_ASSIGN_OR_RETURN(std::vector<std::byte> contact, options.desk.agent->contact_metadata());
+  const Asker asker{options.desk.agent, options.desk.contacts, options.desk.outbox,
+                    options.desk.clock, options.worker,        options.epoch,
+                    std::move(contact)};
   // make_unique cannot reach the private constructor.
-  std::unique_ptr<PeerService> service{
-      new PeerService{std::move(options), std::move(contact), registry}};
+  std::unique_ptr<PeerService> service{new PeerService{std::move(options), asker, registry}};
   try {
     service->thread_ = std::thread{[made = service.get()] { made->run(); }};
   } catch (const std::system_error& failure) {
@@ -87,6 +88,7 @@ void PeerService::work() {
     take_messages();
     desk_.look_around();
     book_->look_around();
+    digests_->look_around();
     if (stopping_.load() && end == TimePoint::max()) {
       end = deadline_after(clock_->now(), kFarewell);
     }
@@ -114,6 +116,7 @@ void PeerService::take(const agent::Notification& got) {
   const auto message = wire::read_control(*frame);
   if (message) {
     book_->take(got.sender, *message);
+    digests_->take(got.sender, *message);
   }
   desk_.take(got.sender, *frame, message);
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <thread>
 
+#include "manager/digest_book.hpp"
 #include "manager/hold_book.hpp"
 #include "manager/lease_desk.hpp"
 
@@ -38,11 +39,14 @@ class PeerService {
   [[nodiscard]] Result<std::unique_ptr<HeldBlocks>> hold(const ContactPtr& owner, wire::Hold hold,
                                                          TimePoint deadline);
 
+  /// What asks owners for digests; transfers keep it.
+  [[nodiscard]] const std::shared_ptr<DigestBook>& digests() const noexcept { return digests_; }
+
   /// Leases that peers have.
   [[nodiscard]] std::size_t leases_held() const noexcept { return desk_.held(); }
 
  private:
-  PeerService(Options options, std::vector<std::byte> contact, const Registry& registry);
+  PeerService(Options options, const Asker& asker, const Registry& registry);
 
   void run();
   void work();
@@ -53,9 +57,10 @@ class PeerService {
   const std::shared_ptr<agent::Agent> agent_;  // shared: with the manager
   const std::shared_ptr<const Clock> clock_;   // shared: with the manager
   const LogHook log_;
-  const std::shared_ptr<Outbox> outbox_;  // shared: with transfers, which may end later
-  const std::shared_ptr<HoldBook> book_;  // shared: with transfers, which may end later
-  LeaseDesk desk_;                        ///< of the thread alone, but for held()
+  const std::shared_ptr<Outbox> outbox_;       // shared: with transfers, which may end later
+  const std::shared_ptr<HoldBook> book_;       // shared: with transfers, which may end later
+  const std::shared_ptr<DigestBook> digests_;  // shared: likewise
+  LeaseDesk desk_;                             ///< of the thread alone, but for held()
   std::atomic<bool> stopping_{false};
   std::atomic<std::thread::id> runs_on_{};
   Mutex mutex_;

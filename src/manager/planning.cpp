@@ -69,20 +69,55 @@ struct Cut {
   std::uint64_t layer{0};
 };
 
+/// Whether the plans of a transfer are of one layer each. Digests are.
+bool is_cut(const transfer::TransferOptions& options) {
+  return options.by_layer || options.verify != transfer::Verify::kNone;
+}
+
 /// One for each of `layers` that the destination has; one for all where they move together, or
 /// where planning has to say what is wrong with them.
-std::vector<Cut> cuts_of(const plan::LayerRange& layers, bool by_layer,
+std::vector<Cut> cuts_of(const plan::LayerRange& layers, bool cut,
                          const layout::LayoutView& destination) {
   const layout::AxisSpan& axis = destination.axis(layout::Axis::kLayer);
   const std::uint64_t end = layers.end == plan::LayerRange::kAll ? axis.whole : layers.end;
   std::vector<Cut> cuts;
-  if (by_layer && end <= axis.whole) {
+  if (cut && end <= axis.whole) {
     const std::uint64_t last = std::min(end, axis.origin + axis.extent);
     for (std::uint64_t layer = std::max(layers.first, axis.origin); layer < last; ++layer) {
       cuts.push_back({{layer, layer + 1}, layer});
     }
   }
   return cuts.empty() ? std::vector<Cut>{{layers, 0}} : cuts;
+}
+
+/// The same in stretches of blocks, of which a layer takes one step: its bytes are still in the
+/// caches when their digest is computed, and what fails makes bad no blocks of earlier stretches.
+Result<std::vector<transfer::LayerPlan>> in_stretches(std::vector<transfer::LayerPlan> plans) {
+  const plan::CopyPlan& largest = plans.back().plan;
+  const plan::PlanTemplate& shape = largest.shape();
+  const std::size_t count = largest.destination_blocks().size();
+  const bool equal_pages = shape.source().page_size() == shape.destination().page_size();
+  const std::uint64_t of_block = count == 0 ? 0 : largest.total_bytes() / count;
+  const std::size_t stretch = std::max<std::uint64_t>(
+      transfer::TransferState::kStepBytes / std::max<std::uint64_t>(of_block, 1), 1);
+  if (!equal_pages || stretch >= count) {
+    return plans;
+  }
+  std::vector<transfer::LayerPlan> all;
+  for (std::size_t first = 0; first < count; first += stretch) {
+    for (const transfer::LayerPlan& one : plans) {
+      const std::size_t end = std::min(first + stretch, one.plan.destination_blocks().size());
+      if (first < end) {
+        KVFERRY_ASSIGN_OR_RETURN(
+            plan::CopyPlan plan,
+            plan::CopyPlan::create(one.plan.shared_shape(),
+                                   {one.plan.source_blocks().subspan(first, end - first),
+                                    one.plan.destination_blocks().subspan(first, end - first)}));
+        all.push_back({std::move(plan), one.layer, one.plane});
+      }
+    }
+  }
+  return all;
 }
 
 /// Appends what of `ids`, a stretch of a list, lies behind `end`, and moves that on.
@@ -165,14 +200,14 @@ Result<LaneEntry> TransportManager::Impl::make_lane(const TransferEnd& source,
                                                     const LaneKey& key) {
   auto lane = std::make_shared<transfer::Lane>();
   if (key.shaped) {
-    for (const Cut& cut : cuts_of(key.layers, key.by_layer, destination.view())) {
+    for (const Cut& cut : cuts_of(key.layers, key.cut, destination.view())) {
       for (const std::string& name : names_of(destination)) {
         auto shape = plan::PlanTemplate::create(
             *source.find_view(name), *destination.find_view(name), {.layers = cut.layers});
         if (!shape) {
           return of_plane(std::move(shape).error(), name);
         }
-        lane->shapes.push_back({*std::move(shape), cut.layer});
+        lane->shapes.push_back({*std::move(shape), cut.layer, name});
       }
     }
   }
@@ -207,16 +242,19 @@ Result<plan::PlanSummary> TransportManager::Impl::plan_parts(
   KVFERRY_ASSIGN_OR_RETURN(LaneEntry entry,
                            lane_between(ends.sources.front(), ends.destination,
                                         {ends.source_handles.front(), ends.destination_handle,
-                                         options.layers, options.by_layer}));
+                                         options.layers, is_cut(options)}));
   plan::PlanSummary sum;
   std::vector<transfer::LayerPlan> plans;
   plans.reserve(entry.lane->shapes.size());
   for (const transfer::Lane::Shape& one : entry.lane->shapes) {
     KVFERRY_ASSIGN_OR_RETURN(plan::CopyPlan plan, plan::CopyPlan::create(one.shape, blocks));
     sum.add(plan.summary());
-    plans.push_back({std::move(plan), one.layer});
+    plans.push_back({std::move(plan), options.by_layer ? one.layer : 0, one.plane});
   }
   put_in_order(plans);
+  if (is_cut(options) && !options.by_layer) {
+    KVFERRY_ASSIGN_OR_RETURN(plans, in_stretches(std::move(plans)));
+  }
   parts.push_back({0, std::move(entry), std::move(plans), blocks});
   return sum;
 }
@@ -227,7 +265,7 @@ Result<plan::PlanSummary> TransportManager::Impl::plan_gather(
   plan::PlanSummary sum;
   double coverage = 0;
   std::vector<Given> given(ends.sources.size());
-  const std::vector<Cut> cuts = cuts_of(options.layers, options.by_layer, ends.destination.view());
+  const std::vector<Cut> cuts = cuts_of(options.layers, is_cut(options), ends.destination.view());
   for (const Cut& cut : cuts) {
     plan::PlanSummary of_cut;
     for (const std::string& name : names_of(ends.destination)) {
@@ -241,7 +279,7 @@ Result<plan::PlanSummary> TransportManager::Impl::plan_gather(
       }
       of_cut.add(gather->summary());
       for (const plan::GatherPart& part : gather->parts()) {
-        given[part.source].plans.push_back({part.plan, cut.layer});
+        given[part.source].plans.push_back({part.plan, options.by_layer ? cut.layer : 0, name});
         given[part.source].fed.push_back(part.blocks);
       }
     }

@@ -110,7 +110,7 @@ struct LaneKey {
   LayoutHandle source{};
   LayoutHandle destination{};
   plan::LayerRange layers{};
-  bool by_layer{false};
+  bool cut{false};    ///< a shape for each layer
   bool shaped{true};  ///< false: its parts are planned anew for each gather
 
   friend bool operator==(const LaneKey&, const LaneKey&) = default;
@@ -121,7 +121,7 @@ struct LaneKeyHash {
     const std::hash<LayoutHandle> handle;
     return (handle(key.source) * 31) ^ (handle(key.destination) * 17) ^
            ((key.layers.first * 0x9E3779B97F4A7C15U) + key.layers.end) ^ (key.shaped ? 0 : 1) ^
-           (key.by_layer ? 2 : 0);
+           (key.cut ? 2 : 0);
   }
 };
 

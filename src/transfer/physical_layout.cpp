@@ -6,9 +6,11 @@
 #include <string>
 #include <utility>
 
+#include "disk/digest_file.hpp"
 #include "kvferry/base/checked.hpp"
 #include "kvferry/base/try.hpp"
 #include "transfer/claims.hpp"
+#include "transfer/disk_digests.hpp"
 
 namespace kvferry::transfer {
 namespace {
@@ -138,10 +140,12 @@ PhysicalLayout::PhysicalLayout(layout::Description description, LayoutView view,
       claims_{std::make_shared<ClaimTable>()} {}
 
 PhysicalLayout::PhysicalLayout(layout::Description description, LayoutView view,
-                               const disk::FilePtr& file, BlockGuardsPtr guards)
+                               const disk::FilePtr& file, std::shared_ptr<disk::DigestFile> digests,
+                               BlockGuardsPtr guards)
     : description_{std::move(description)},
       view_{std::move(view)},
       files_(view_.regions().size(), file),
+      digest_file_{std::move(digests)},
       regions_{view_.regions().begin(), view_.regions().end()},
       guards_{std::move(guards)},
       claims_{std::make_shared<ClaimTable>()} {}
@@ -154,6 +158,7 @@ PhysicalLayout::PhysicalLayout(const PhysicalLayout& data, std::vector<NamedLayo
       plane_layouts_{std::move(plane_layouts)},
       memories_{data.memories_},
       files_{data.files_},
+      digest_file_{data.digest_file_},
       regions_{layout::all_regions(view_, planes_)},
       bases_{is_on_disk() ? std::vector<std::byte*>{} : bases_of(regions_)},
       guards_{data.guards_},
@@ -257,9 +262,14 @@ Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_on_disk() const {
   KVFERRY_ASSIGN_OR_RETURN(const std::uint64_t total, allocation_bytes(sizes, alignment()));
   KVFERRY_ASSIGN_OR_RETURN(LayoutView view, packed_view(packed_, placed(sizes, 0, alignment())));
   KVFERRY_ASSIGN_OR_RETURN(const disk::FilePtr file, disk::File::open(*file_, total));
+  KVFERRY_ASSIGN_OR_RETURN(auto digests,
+                           disk::DigestFile::open(file_->path + ".digests", digest_subject(view),
+                                                  view.axis(layout::Axis::kBlock).extent *
+                                                      view.axis(layout::Axis::kLayer).extent));
   KVFERRY_ASSIGN_OR_RETURN(BlockGuardsPtr guards, make_guards());
   // make_shared cannot reach the private constructor.
-  return PhysicalLayoutPtr{new PhysicalLayout{packed_, std::move(view), file, std::move(guards)}};
+  return PhysicalLayoutPtr{
+      new PhysicalLayout{packed_, std::move(view), file, std::move(digests), std::move(guards)}};
 }
 
 Result<PhysicalLayoutPtr> PhysicalLayoutBuilder::build_adopted() const {

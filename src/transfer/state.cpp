@@ -50,10 +50,11 @@ TransferState::Step TransferState::step_unless_busy() {
 TransferState::Step TransferState::step_locked() {
   const Step step = carry_on();
   if (step == Step::kWaiting) {
-    parks_ = !posted_.empty() &&
-             std::ranges::all_of(posted_, [this](const Posted& one) KVFERRY_REQUIRES(stepping_) {
-               return one.ended || executor().wakes(one.id);
-             });
+    parks_ = stage_ == Stage::kVerify ||  // Who tells digests wakes.
+             (!posted_.empty() &&
+              std::ranges::all_of(posted_, [this](const Posted& one) KVFERRY_REQUIRES(stepping_) {
+                return one.ended || executor().wakes(one.id);
+              }));
   }
   return step;
 }
@@ -61,6 +62,14 @@ TransferState::Step TransferState::step_locked() {
 TransferState::Step TransferState::carry_on() {
   if (done_.load(std::memory_order_acquire)) {
     return drain();
+  }
+  if (parts_.verification != nullptr) {
+    if (!std::exchange(begun_, true)) {
+      parts_.verification->begin(parts_.plans, weak_from_this());
+    }
+    if (auto looked = look_at_digests(); !looked) {
+      return finish(std::move(looked).error());
+    }
   }
   const Step looked = look_after_posted();
   if (done_.load(std::memory_order_relaxed) || posted_.size() >= executor().most_posts()) {
@@ -94,7 +103,11 @@ TransferState::Step TransferState::post_next() {
   if (auto stop = reason_to_stop()) {
     return finish(std::move(stop));
   }
-  return stage_ == Stage::kData ? post_data() : post_guards();
+  switch (stage_) {
+    case Stage::kData: return post_data();
+    case Stage::kVerify: return verify();
+    default: return post_guards();
+  }
 }
 
 TransferState::Step TransferState::post_data() {
@@ -132,26 +145,6 @@ bool TransferState::ends_layer() const {
          parts_.plans[plan_].layer != parts_.plans[plan_ + 1].layer;
 }
 
-void TransferState::note_good(std::size_t blocks) {
-  good_blocks_ = blocks;
-  const std::size_t good_plans = good_plans_;
-  while (good_plans_ < parts_.plans.size()) {
-    const std::size_t of_plan = parts_.plans[good_plans_].plan.destination_blocks().size();
-    if (blocks < blocks_of_good_plans_ + of_plan) {
-      break;
-    }
-    blocks_of_good_plans_ += of_plan;
-    ++good_plans_;
-  }
-  if (good_plans_ == good_plans) {
-    return;
-  }
-  const MutexLock lock{mutex_};
-  next_layer_.store(good_plans_ == parts_.plans.size() ? kNoLayer : parts_.plans[good_plans_].layer,
-                    std::memory_order_release);
-  ended_.notify_all();
-}
-
 TransferState::Step TransferState::post_guards() {
   const std::span<const Run> runs = parts_.source_guards->next_runs();
   if (!runs.empty()) {
@@ -161,8 +154,9 @@ TransferState::Step TransferState::post_guards() {
 }
 
 TransferState::Step TransferState::post(std::span<const Run> runs, std::uint64_t bytes) {
-  auto posted =
-      executor().post({runs, stage_ == Stage::kData ? total_bytes() : 0, weak_from_this()});
+  // What is looked at again right away stays in the caches.
+  const bool follows_nothing = stage_ == Stage::kData && parts_.verification == nullptr;
+  auto posted = executor().post({runs, follows_nothing ? total_bytes() : 0, weak_from_this()});
   if (!posted) {
     return finish(std::move(posted).error());
   }
@@ -177,7 +171,8 @@ TransferState::Step TransferState::post(std::span<const Run> runs, std::uint64_t
 }
 
 const Executor& TransferState::executor() const {
-  return stage_ == Stage::kData ? *parts_.lane->executor : parts_.source_guards->reader();
+  const bool guards = stage_ == Stage::kGuardsBefore || stage_ == Stage::kGuardsAfter;
+  return guards ? parts_.source_guards->reader() : *parts_.lane->executor;
 }
 
 /// All numbers of a round have been read.
@@ -192,27 +187,31 @@ TransferState::Step TransferState::end_guards() {
   auto unchanged = parts_.source_guards->end_after();
   const std::size_t blocks =
       blocks_before_plan_ + parts_.plans[plan_].plan.destination_blocks().size();
+  if (unchanged) {
+    sound_blocks_ = blocks;
+  }
   if (next_plan()) {
     // What changed in between will have changed at the end, too, and is told there.
-    if (unchanged) {
-      note_good(blocks);
-    }
     stage_ = Stage::kData;
-    return Step::kMore;
+    auto looked = look_at_digests();
+    return looked ? Step::kMore : finish(std::move(looked).error());
   }
-  if (!unchanged) {
-    only_changed_bad_ = true;
-    return finish(std::move(unchanged).error());
-  }
-  note_good(blocks);
-  return finish(std::nullopt);
+  return finish_arrived(std::move(unchanged));
 }
 
 /// All bytes have arrived, or with guards those of a layer.
 TransferState::Step TransferState::end_data() {
+  auto noted =
+      note_arrived(blocks_before_plan_ + parts_.plans[plan_].plan.destination_blocks().size());
+  if (!noted) {
+    return finish(std::move(noted).error());
+  }
+  if (parts_.verification != nullptr && bytes_moved_ == total_bytes()) {
+    stage_ = Stage::kVerify;
+    return verify();
+  }
   if (parts_.source_guards == nullptr) {
-    note_good(blocks_before_plan_ + parts_.plans[plan_].plan.destination_blocks().size());
-    return finish(std::nullopt);
+    return finish_arrived({});
   }
   stage_ = Stage::kGuardsAfter;
   return Step::kMore;
@@ -250,8 +249,10 @@ TransferState::Step TransferState::note_ended() {
     return finish(std::move(alive).error());
   }
   const auto pending = std::ranges::find(posted_, false, &Posted::ended);
-  if (pending != posted_.begin() && stage_ == Stage::kData && parts_.source_guards == nullptr) {
-    note_good(std::prev(pending)->good_blocks);
+  if (pending != posted_.begin() && stage_ == Stage::kData) {
+    if (auto noted = note_arrived(std::prev(pending)->good_blocks); !noted) {
+      return finish(std::move(noted).error());
+    }
   }
   posted_.erase(posted_.begin(), pending);
   const bool all = stage_ == Stage::kData && posted_.empty() && bytes_moved_ == total_bytes();
@@ -287,8 +288,12 @@ TransferState::Step TransferState::finish(std::optional<Error> error) {
     cancel_posted();
   }
   if (error.has_value() && error->code == ErrorCode::kUnavailable &&
-      !executor().keeps_what_moved()) {
+      parts_.verification == nullptr && !executor().keeps_what_moved()) {
     good_blocks_ = 0;  // Nobody can say what the owner did to any of them while it died.
+  }
+  if (error.has_value() && parts_.verification != nullptr && parts_.verification->difference() &&
+      !all_arrived_) {
+    error = parts_.verification->difference();  // That bytes are wrong says most.
   }
   const bool still = settle_if_quiet();  // First: whoever sees the end can use the blocks at once.
   publish(std::move(error), still);
@@ -326,11 +331,8 @@ void TransferState::tell_end() {
 }
 
 std::vector<BlockId> TransferState::bad_blocks() const {
-  if (only_changed_bad_.load(std::memory_order_acquire)) {
-    return parts_.source_guards->changed();
-  }
-  std::vector<BlockId> bad;
-  std::size_t good = good_blocks_;
+  std::vector<BlockId> bad{known_bad_};
+  std::size_t good = all_arrived_ ? std::numeric_limits<std::size_t>::max() : good_blocks_.load();
   for (const LayerPlan& one : parts_.plans) {
     const std::span<const BlockId> blocks = one.plan.destination_blocks();
     const auto rest = blocks.subspan(std::min(good, blocks.size()));
@@ -355,6 +357,10 @@ void TransferState::publish(std::optional<Error> error, bool quiet) {
   report_.route = parts_.lane->executor->route();
   report_.plan_time = started_at_ - parts_.called_at;
   report_.transfer_time = parts_.clock->now() - started_at_;
+  report_.verified = parts_.verification == nullptr ? Verified::kNo
+                     : parts_.verification->keeps() ? Verified::kKept
+                                                    : Verified::kCompared;
+  report_.verify_time = Duration{verify_time_.load()};
   report_.quiet = quiet;
   done_.store(true, std::memory_order_release);
   ended_.notify_all();

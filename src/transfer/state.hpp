@@ -16,6 +16,7 @@
 #include "transfer/executor.hpp"
 #include "transfer/gate.hpp"
 #include "transfer/guard_check.hpp"
+#include "transfer/verification.hpp"
 
 namespace kvferry::transfer {
 
@@ -25,17 +26,11 @@ struct Lane {
   struct Shape {
     std::shared_ptr<const plan::PlanTemplate> shape;  // shared: with plans in flight
     std::uint64_t layer{0};                           ///< as LayerPlan::layer
+    std::string plane{};                              ///< likewise
   };
   /// Of the data and of each plane; none where several sources share the work.
   std::vector<Shape> shapes;
   std::unique_ptr<const Executor> executor;
-};
-
-/// A plan of the data or of a plane: of all layers that move or, where they move one by one, of
-/// one.
-struct LayerPlan {
-  plan::CopyPlan plan;
-  std::uint64_t layer{0};  ///< of the whole model; 0 where all layers move together
 };
 
 /// What a transfer is made of when every check has passed.
@@ -48,8 +43,10 @@ struct TransferParts {
   /// Of the destination blocks; given up when nothing of this transfer can touch them any more.
   std::shared_ptr<const Claims> claims;       // shared: with transfers that feed the same blocks
   std::unique_ptr<GuardCheck> source_guards;  ///< may be null
-  std::array<GatePass, 2> passes;             ///< source and destination, entered
-  std::shared_ptr<const Clock> clock;         // shared: with the manager, which may go first
+  /// May be null. Each plan is of one layer then.
+  std::unique_ptr<Verification> verification;
+  std::array<GatePass, 2> passes;      ///< source and destination, entered
+  std::shared_ptr<const Clock> clock;  // shared: with the manager, which may go first
   TimePoint called_at;
   TimePoint deadline;
   /// Called once, when the transfer has ended and nothing can touch the destination any more; may
@@ -120,7 +117,7 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   };
 
   /// What is asked for: the source's guards only where there are any.
-  enum class Stage { kGuardsBefore, kData, kGuardsAfter };
+  enum class Stage { kGuardsBefore, kData, kVerify, kGuardsAfter };
 
   Step step_locked() KVFERRY_REQUIRES(stepping_);
   Step carry_on() KVFERRY_REQUIRES(stepping_);
@@ -133,8 +130,14 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   Step end_data() KVFERRY_REQUIRES(stepping_);
   /// Whether the plan in hand is the last one of its layer.
   [[nodiscard]] bool ends_layer() const KVFERRY_REQUIRES(stepping_);
-  /// The first `blocks` of the plans' destination blocks, one plan after the other, are good.
+  /// How many of the plans' destination blocks, one plan after the other, have arrived.
+  [[nodiscard]] Result<void> note_arrived(std::size_t blocks) KVFERRY_REQUIRES(stepping_);
+  /// Compares what digests there are, and takes note of what is good by now.
+  [[nodiscard]] Result<void> look_at_digests() KVFERRY_REQUIRES(stepping_);
+  Step verify() KVFERRY_REQUIRES(stepping_);
   void note_good(std::size_t blocks) KVFERRY_REQUIRES(stepping_);
+  /// Ends a transfer of which all bytes have arrived.
+  Step finish_arrived(Result<void> unchanged) KVFERRY_REQUIRES(stepping_);
   /// Starts a request for `runs` of `bytes` in all.
   Step post(std::span<const Run> runs, std::uint64_t bytes) KVFERRY_REQUIRES(stepping_);
   [[nodiscard]] const Executor& executor() const KVFERRY_REQUIRES(stepping_);
@@ -152,7 +155,7 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   bool settle_if_quiet() KVFERRY_REQUIRES(stepping_);
   void publish(std::optional<Error> error, bool quiet) KVFERRY_EXCLUDES(mutex_);
   void tell_end() KVFERRY_REQUIRES(stepping_) KVFERRY_EXCLUDES(mutex_);
-  [[nodiscard]] std::vector<BlockId> bad_blocks() const;
+  [[nodiscard]] std::vector<BlockId> bad_blocks() const KVFERRY_REQUIRES(mutex_);
   void end_overdue();
 
   TransferParts parts_;
@@ -163,7 +166,8 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   std::atomic<std::uint64_t> bytes_moved_{0};
   /// How many of the plans' destination blocks, listed one plan after the other, have arrived.
   std::atomic<std::size_t> good_blocks_{0};
-  std::atomic<bool> only_changed_bad_{false};  ///< every byte arrived, but guards changed
+  std::atomic<bool> all_arrived_{false};       ///< only known_bad_ are bad
+  std::atomic<Duration::rep> verify_time_{0};  ///< spent on digests
   /// The layer of the first plan whose blocks are not all good; kNoLayer when all are.
   std::atomic<std::uint64_t> next_layer_{0};
 
@@ -171,11 +175,13 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   Stage stage_ KVFERRY_GUARDED_BY(stepping_){Stage::kData};
   std::size_t plan_ KVFERRY_GUARDED_BY(stepping_){0};                ///< the one in hand
   std::size_t blocks_before_plan_ KVFERRY_GUARDED_BY(stepping_){0};  ///< of the plans before it
+  std::size_t sound_blocks_ KVFERRY_GUARDED_BY(stepping_){0};  ///< arrived, and did not change
   std::size_t good_plans_ KVFERRY_GUARDED_BY(stepping_){0};
   std::size_t blocks_of_good_plans_ KVFERRY_GUARDED_BY(stepping_){0};
   plan::RunCursor cursor_ KVFERRY_GUARDED_BY(stepping_);
   std::vector<Posted> posted_ KVFERRY_GUARDED_BY(stepping_);  ///< of one stage
   bool asked_to_stop_ KVFERRY_GUARDED_BY(stepping_){false};   ///< all of posted_
+  bool begun_ KVFERRY_GUARDED_BY(stepping_){false};
   std::atomic<bool> parks_{false};
   std::atomic<bool> woken_{false};
   std::function<void()> on_wake_;
@@ -184,6 +190,7 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   mutable Mutex mutex_;
   CondVar ended_;
   TransferReport report_ KVFERRY_GUARDED_BY(mutex_);
+  std::vector<BlockId> known_bad_ KVFERRY_GUARDED_BY(mutex_);  ///< although they have arrived
 };
 
 }  // namespace kvferry::transfer

@@ -66,6 +66,8 @@ TransferReport combined(const TransferGroup& group, const std::vector<TransferRe
     }
     all.plan_time = std::max(all.plan_time, one.plan_time);
     all.transfer_time = std::max(all.transfer_time, one.transfer_time);
+    all.verified = one.verified;  // All parts are treated alike.
+    all.verify_time = std::max(all.verify_time, one.verify_time);
     all.quiet = all.quiet && one.quiet;
   }
   std::ranges::set_difference(group.partial_blocks, all.bad_blocks,

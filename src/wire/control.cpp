@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -14,15 +15,25 @@
 namespace kvferry::wire {
 namespace {
 
-enum class ControlType : std::uint16_t { kHold = 1, kHeld = 2, kRefused = 3, kRelease = 4 };
+enum class ControlType : std::uint16_t {
+  kHold = 1,
+  kHeld = 2,
+  kRefused = 3,
+  kRelease = 4,
+  kAskDigests = 5,
+  kToldDigests = 6
+};
 
-constexpr auto kLastType = static_cast<std::uint16_t>(ControlType::kRelease);
+constexpr auto kLastType = static_cast<std::uint16_t>(ControlType::kToldDigests);
 constexpr auto kLastErrorCode = static_cast<std::uint16_t>(ErrorCode::kWrongBytes);
 constexpr std::size_t kLengthAt = 8;
 constexpr std::size_t kContactLengthAt = 12;
 constexpr std::size_t kWorkerBytes = 8;
 constexpr std::size_t kNumberAt = 32;
 constexpr std::size_t kHoldBytes = 32;
+constexpr std::size_t kAskBytes = 64;
+constexpr std::size_t kBoxBytes = 20;
+constexpr std::size_t kDigestBytes = 16;
 // Ten thousand days: far above what an owner grants, far below what overflows.
 constexpr std::uint64_t kDurationMsMax = std::uint64_t{10'000} * 24 * 3600 * 1000;
 
@@ -62,12 +73,62 @@ void put_error(ByteWriter& out, const std::optional<Error>& error) {
   }
 }
 
-Result<void> put_hold(ByteWriter& out, const Hold& hold) {
-  const auto duration_ms = hold.duration.count();
+Result<void> check_duration(std::chrono::milliseconds duration) {
+  const auto duration_ms = duration.count();
   if (duration_ms < 1 || static_cast<std::uint64_t>(duration_ms) > kDurationMsMax) {
-    return invalid("hold: a duration of " + std::to_string(duration_ms) + " ms, from 1 to " +
+    return invalid("a duration of " + std::to_string(duration_ms) + " ms, from 1 to " +
                    std::to_string(kDurationMsMax));
   }
+  return {};
+}
+
+Result<void> check_count(std::string_view what, std::size_t count) {
+  if (count == 0 || count > kDigestsMax) {
+    return invalid(std::string{what} + ": " + std::to_string(count) + ", 1 to " +
+                   std::to_string(kDigestsMax));
+  }
+  return {};
+}
+
+Result<void> put_ask(ByteWriter& out, const AskDigests& ask) {
+  KVFERRY_RETURN_IF_ERROR(check_duration(ask.duration));
+  KVFERRY_RETURN_IF_ERROR(check_count("boxes", ask.boxes.size()));
+  if (ask.plane.size() > kControlPlaneBytesMax) {
+    return invalid("plane: " + of(ask.plane.size(), kControlPlaneBytesMax) + " bytes");
+  }
+  out.number(ask.layout.low_bits());
+  out.number(ask.layout.high_bits());
+  out.number(static_cast<std::uint64_t>(ask.duration.count()));
+  for (const std::uint64_t value : {ask.first_outer, ask.outers, ask.first_head, ask.heads}) {
+    out.number(value);
+  }
+  out.number(static_cast<std::uint32_t>(ask.boxes.size()));
+  out.number(static_cast<std::uint32_t>(ask.plane.size()));
+  out.text(ask.plane);
+  for (const DigestBox& box : ask.boxes) {
+    out.number(box.block.value());
+    for (const std::uint64_t value : {box.layer, box.first_token, box.tokens}) {
+      if (value > std::numeric_limits<std::uint32_t>::max()) {
+        return invalid("box: " + of(value, std::numeric_limits<std::uint32_t>::max()));
+      }
+      out.number(static_cast<std::uint32_t>(value));
+    }
+  }
+  return {};
+}
+
+Result<void> put_told(ByteWriter& out, const ToldDigests& told) {
+  KVFERRY_RETURN_IF_ERROR(check_count("digests", told.digests.size()));
+  out.number(static_cast<std::uint32_t>(told.digests.size()));
+  for (const Digest& digest : told.digests) {
+    out.number(digest.low);
+    out.number(digest.high);
+  }
+  return {};
+}
+
+Result<void> put_hold(ByteWriter& out, const Hold& hold) {
+  KVFERRY_RETURN_IF_ERROR(check_duration(hold.duration));
   if (!hold.sequences.empty() && hold.sequences.size() != hold.blocks.size()) {
     return invalid("hold: " + std::to_string(hold.sequences.size()) + " sequences for " +
                    std::to_string(hold.blocks.size()) + " blocks");
@@ -103,11 +164,7 @@ class BodyReader {
     Hold hold;
     const std::uint64_t low = *in_.number<std::uint64_t>();
     hold.layout = LayoutHandle::from_bits(*in_.number<std::uint64_t>(), low);
-    const std::uint64_t duration_ms = *in_.number<std::uint64_t>();
-    if (duration_ms == 0 || duration_ms > kDurationMsMax) {
-      return corrupt("duration", 16, of(duration_ms, kDurationMsMax) + " ms");
-    }
-    hold.duration = std::chrono::milliseconds{duration_ms};
+    KVFERRY_ASSIGN_OR_RETURN(hold.duration, duration());
     const std::uint64_t blocks = *in_.number<std::uint32_t>();
     const std::uint64_t sequences = *in_.number<std::uint32_t>();
     if (blocks == 0 || blocks + sequences > kHoldNumbersMax) {
@@ -152,7 +209,70 @@ class BodyReader {
     return ControlBody{Release{std::move(told)}};
   }
 
+  Result<ControlBody> ask_digests() {
+    if (in_.left() < kAskBytes) {
+      return corrupt("digests asked", 0, of(in_.left(), kAskBytes) + " bytes");
+    }
+    AskDigests ask;
+    const std::uint64_t low = *in_.number<std::uint64_t>();
+    ask.layout = LayoutHandle::from_bits(*in_.number<std::uint64_t>(), low);
+    KVFERRY_ASSIGN_OR_RETURN(ask.duration, duration());
+    for (std::uint64_t* const value :
+         {&ask.first_outer, &ask.outers, &ask.first_head, &ask.heads}) {
+      *value = *in_.number<std::uint64_t>();
+    }
+    const std::uint64_t boxes = *in_.number<std::uint32_t>();
+    if (boxes == 0 || boxes > kDigestsMax) {
+      return corrupt("box count", 56, of(boxes, kDigestsMax));
+    }
+    const std::uint64_t plane_bytes = *in_.number<std::uint32_t>();
+    if (plane_bytes > kControlPlaneBytesMax) {
+      return corrupt("plane length", 60, of(plane_bytes, kControlPlaneBytesMax));
+    }
+    if (in_.left() != plane_bytes + boxes * kBoxBytes) {
+      return corrupt("boxes", kAskBytes,
+                     std::to_string(boxes) + " boxes and a name of " + std::to_string(plane_bytes) +
+                         " in " + std::to_string(in_.left()) + " bytes");
+    }
+    ask.plane = as_text(*in_.raw(plane_bytes));
+    ask.boxes.reserve(boxes);
+    for (std::uint64_t i = 0; i < boxes; ++i) {
+      DigestBox box;
+      box.block = BlockId{*in_.number<std::uint64_t>()};
+      for (std::uint64_t* const value : {&box.layer, &box.first_token, &box.tokens}) {
+        *value = *in_.number<std::uint32_t>();
+      }
+      ask.boxes.push_back(box);
+    }
+    return ControlBody{std::move(ask)};
+  }
+
+  Result<ControlBody> told_digests() {
+    const auto count = in_.number<std::uint32_t>();
+    if (!count || *count == 0 || *count > kDigestsMax || in_.left() != *count * kDigestBytes) {
+      return corrupt("digests", 0,
+                     std::to_string(count.value_or(0)) + " of " + std::to_string(kDigestsMax) +
+                         " in " + std::to_string(in_.left()) + " bytes");
+    }
+    ToldDigests told;
+    told.digests.reserve(*count);
+    for (std::uint32_t i = 0; i < *count; ++i) {
+      const std::uint64_t low = *in_.number<std::uint64_t>();
+      told.digests.push_back({low, *in_.number<std::uint64_t>()});
+    }
+    return ControlBody{std::move(told)};
+  }
+
  private:
+  /// The second field of what is wanted for a time.
+  Result<std::chrono::milliseconds> duration() {
+    const std::uint64_t duration_ms = *in_.number<std::uint64_t>();
+    if (duration_ms == 0 || duration_ms > kDurationMsMax) {
+      return corrupt("duration", 16, of(duration_ms, kDurationMsMax) + " ms");
+    }
+    return std::chrono::milliseconds{duration_ms};
+  }
+
   Result<std::optional<Error>> error() {
     const auto code = in_.number<std::uint16_t>();
     if (!code) {
@@ -179,6 +299,14 @@ Result<ControlType> put_body(ByteWriter& out, const ControlBody& body) {
   if (const auto* hold = std::get_if<Hold>(&body)) {
     KVFERRY_RETURN_IF_ERROR(put_hold(out, *hold));
     return ControlType::kHold;
+  }
+  if (const auto* ask = std::get_if<AskDigests>(&body)) {
+    KVFERRY_RETURN_IF_ERROR(put_ask(out, *ask));
+    return ControlType::kAskDigests;
+  }
+  if (const auto* told = std::get_if<ToldDigests>(&body)) {
+    KVFERRY_RETURN_IF_ERROR(put_told(out, *told));
+    return ControlType::kToldDigests;
   }
   if (const auto* refused = std::get_if<Refused>(&body)) {
     put_error(out, refused->why);
@@ -286,6 +414,8 @@ Result<ControlMessage> read_control(const ControlFrame& frame) {
       case ControlType::kHeld: return in.held();
       case ControlType::kRefused: return in.refused();
       case ControlType::kRelease: return in.release();
+      case ControlType::kAskDigests: return in.ask_digests();
+      case ControlType::kToldDigests: return in.told_digests();
     }
     return Error{ErrorCode::kIncompatible,
                  "control messages of type " + std::to_string(frame.type) +

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/digest.hpp"
 #include "kvferry/base/epoch.hpp"
 #include "kvferry/base/ids.hpp"
 #include "kvferry/base/result.hpp"
@@ -27,6 +28,9 @@ inline constexpr std::size_t kControlContactBytesMax = 4096;
 inline constexpr std::size_t kControlTextBytesMax = 1024;
 /// Block ids, and with them sequences, of one hold.
 inline constexpr std::size_t kHoldNumbersMax = 7168;
+/// Boxes of one question for digests, and digests of its answer.
+inline constexpr std::size_t kDigestsMax = 2048;
+inline constexpr std::size_t kControlPlaneBytesMax = 64;
 inline constexpr std::size_t kControlBytesMax = std::size_t{64} << 10U;
 
 /// How a reader can be answered.
@@ -75,10 +79,32 @@ struct Release {
   friend bool operator==(const Release&, const Release&) = default;
 };
 
+/// Reader: tell me the digests of these parts of your blocks.
+struct AskDigests {
+  LayoutHandle layout{};  ///< as the owner names it
+  std::string plane{};    ///< empty: the data
+  /// How long the answer is wanted, from the owner's receipt. At least 1.
+  std::chrono::milliseconds duration{0};
+  std::uint64_t first_outer{0};  ///< in the layout, as all ranges here: it may be a rank's part
+  std::uint64_t outers{0};
+  std::uint64_t first_head{0};
+  std::uint64_t heads{0};  ///< 0: token, head and element are one piece, in the order of memory
+  std::vector<DigestBox> boxes;  ///< whose layers are counted in the layout, too
+
+  friend bool operator==(const AskDigests&, const AskDigests&) = default;
+};
+
+/// Owner: here they are, one for each box.
+struct ToldDigests {
+  std::vector<Digest> digests;
+
+  friend bool operator==(const ToldDigests&, const ToldDigests&) = default;
+};
+
 /// An error as a peer tells it, fit for logs and terminals: its text may be any bytes.
 [[nodiscard]] Error harmless(const Error& told);
 
-using ControlBody = std::variant<Hold, Held, Refused, Release>;
+using ControlBody = std::variant<Hold, Held, Refused, Release, AskDigests, ToldDigests>;
 
 struct ControlMessage {
   ControlRequest request{};

@@ -58,7 +58,7 @@ class HoldBookTest : public ::testing::Test {
   std::shared_ptr<Outbox> outbox_ = std::make_shared<Outbox>(agent_, clock_, LogHook{});
   ContactPtr owner_ = *contacts_->import("owner", std::vector{std::byte{1}}, TimePoint::max());
   std::shared_ptr<HoldBook> book_ = std::make_shared<HoldBook>(
-      HoldBookOptions{agent_, contacts_, outbox_, clock_, WorkerId{8}, kLife, {std::byte{5}}});
+      Asker{agent_, contacts_, outbox_, clock_, WorkerId{8}, kLife, {std::byte{5}}});
 };
 
 TEST_F(HoldBookTest, AsksAndTellsTheEndOnce) {

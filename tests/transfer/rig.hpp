@@ -48,7 +48,7 @@ class Rig {
   /// A transfer of `from[i]` to `to[i]` that ends after `timeout`.
   Result<std::shared_ptr<transfer::TransferState>> start(const std::vector<BlockId>& from,
                                                          const std::vector<BlockId>& to,
-                                                         Duration timeout) const {
+                                                         Duration timeout) {
     std::vector<transfer::LayerPlan> plans;
     for (const transfer::Lane::Shape& one : lane_->shapes) {
       KVFERRY_ASSIGN_OR_RETURN(auto plan, plan::CopyPlan::create(one.shape, {from, to}));
@@ -67,6 +67,7 @@ class Rig {
         std::move(plans),
         std::make_shared<const transfer::Claims>(std::move(taken)),
         std::move(check),
+        std::move(verification),
         {transfer::GatePass{source_gate}, transfer::GatePass{destination_gate}},
         clock_,
         now,
@@ -107,6 +108,7 @@ class Rig {
   transfer::BlockGuardsPtr destination_guards;  ///< of the destination; null at first
   std::vector<std::uint64_t> expected;          ///< sequence numbers, of the next transfer
   bool by_layer{false};                         ///< the next transfer: each plan is of a layer
+  std::unique_ptr<transfer::Verification> verification;     ///< of the next transfer
   std::function<void(const std::optional<Error>&)> on_end;  ///< of the next transfer
   transfer::GatePtr source_gate;
   transfer::GatePtr destination_gate;

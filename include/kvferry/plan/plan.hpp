@@ -243,10 +243,17 @@ class CopyPlan {
   [[nodiscard]] RunCursor cursor() const noexcept { return RunCursor{*this}; }
   [[nodiscard]] PlanSummary summary() const;
   [[nodiscard]] const PlanTemplate& shape() const noexcept { return *shape_; }
+  /// For other plans of the same shape.
+  [[nodiscard]] const std::shared_ptr<const PlanTemplate>& shared_shape() const noexcept {
+    return shape_;
+  }
 
   /// Bytes that all runs move.
   [[nodiscard]] std::uint64_t total_bytes() const noexcept { return total_bytes_; }
 
+  /// With equal pages, the source of each of destination_blocks(); else the blocks whose tokens,
+  /// one after the other, are those of the destination blocks.
+  [[nodiscard]] std::span<const BlockId> source_blocks() const noexcept { return source_blocks_; }
   /// The destination blocks in the order in which the runs complete them.
   [[nodiscard]] std::span<const BlockId> destination_blocks() const noexcept {
     return destination_blocks_;

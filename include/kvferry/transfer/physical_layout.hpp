@@ -18,6 +18,10 @@
 #include "kvferry/memory/memory.hpp"
 #include "kvferry/transfer/block_guards.hpp"
 
+namespace kvferry::disk {
+class DigestFile;
+}  // namespace kvferry::disk
+
 namespace kvferry::transfer {
 
 class ClaimTable;
@@ -91,6 +95,11 @@ class PhysicalLayout {
   /// On disk, the file of each of regions(), whose addresses are offsets in it; else empty.
   [[nodiscard]] std::span<const disk::FilePtr> files() const noexcept { return files_; }
 
+  /// On disk, what is known of the data's bytes, beside the file: its path with ".digests" behind.
+  [[nodiscard]] const std::shared_ptr<disk::DigestFile>& digest_file() const noexcept {
+    return digest_file_;
+  }
+
   /// Where each of regions() begins in this process; empty on disk.
   [[nodiscard]] std::span<std::byte* const> region_bases() const noexcept { return bases_; }
 
@@ -106,7 +115,8 @@ class PhysicalLayout {
   PhysicalLayout(layout::Description description, layout::LayoutView view,
                  std::vector<memory::MemoryPtr> memories, BlockGuardsPtr guards);
   PhysicalLayout(layout::Description description, layout::LayoutView view,
-                 const disk::FilePtr& file, BlockGuardsPtr guards);
+                 const disk::FilePtr& file, std::shared_ptr<disk::DigestFile> digests,
+                 BlockGuardsPtr guards);
   PhysicalLayout(const PhysicalLayout& data, std::vector<NamedLayout> plane_layouts,
                  std::vector<layout::Plane> planes);
 
@@ -116,6 +126,7 @@ class PhysicalLayout {
   std::vector<NamedLayout> plane_layouts_;
   std::vector<memory::MemoryPtr> memories_;
   std::vector<disk::FilePtr> files_;
+  std::shared_ptr<disk::DigestFile> digest_file_;  // shared: with layouts that have this as data
   std::vector<Region> regions_;
   std::vector<std::byte*> bases_;
   BlockGuardsPtr guards_;

@@ -19,6 +19,14 @@ namespace kvferry::transfer {
 class TransferState;
 struct TransferGroup;
 
+/// How it is made sure that the bytes that arrived are those that were sent.
+enum class Verify : std::uint8_t {
+  kNone,
+  /// XXH3-128 of each layer of each block, computed on both sides from their own memory; kept
+  /// beside a file that is written, and compared when it is read again.
+  kChecksum,
+};
+
 /// How to move blocks.
 struct TransferOptions {
   plan::LayerRange layers{};  ///< of the whole model
@@ -36,9 +44,17 @@ struct TransferOptions {
   /// second after the deadline, and tells it how the transfer ended. Waits for the owner's answer.
   /// Of a peer's layout only: blocks of one's own are the caller's to hold.
   bool hold_source{false};
+  Verify verify{Verify::kNone};
   /// Moves what both sides hold although the sources do not hold all of the destination's blocks,
   /// which then are partial, never good.
   bool partial{false};
+};
+
+/// What digests have to say of the blocks that are not bad.
+enum class Verified : std::uint8_t {
+  kNo,
+  kCompared,  ///< both sides have the same
+  kKept,      ///< the source's are kept beside the file, for whoever reads it
 };
 
 /// How a transfer ended. Blocks that are not in `bad_blocks` hold every byte that the source's
@@ -54,7 +70,9 @@ struct TransferReport {
   std::string route{};           ///< "host copy", "shm read"
   std::string assumed{};         ///< of peers' layouts, by whoever imported them: "heads=8"
   Duration plan_time{};          ///< checks and planning, before the first byte
-  Duration transfer_time{};      ///< from the first byte to the end
+  Duration transfer_time{};      ///< from the first byte to the end, verification included
+  Verified verified{Verified::kNo};
+  Duration verify_time{};  ///< spent here on digests
   /// Whether nothing can touch the destination any more. If false, its blocks stay claimed, in
   /// quarantine, until that is so.
   bool quiet{true};
