@@ -239,9 +239,24 @@ Result<TransportManager::Impl::Ends> TransportManager::Impl::find_ends(
 Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
     std::span<const LayoutHandle> sources, LayoutHandle destination, const plan::BlockPairs& blocks,
     const transfer::TransferOptions& options) {
+  KVFERRY_RETURN_IF_ERROR(check_process());
+  auto started = start_transfer(sources, destination, blocks, options);
+  if (!started) {
+    meter_->note_refused(started.error().code);
+  }
+  return started;
+}
+
+Result<transfer::Transfer> TransportManager::Impl::start_transfer(
+    std::span<const LayoutHandle> sources, LayoutHandle destination, const plan::BlockPairs& blocks,
+    const transfer::TransferOptions& options) {
   const TimePoint called_at = options_.clock->now();
   const Moments moments{called_at, deadline_after(called_at, options.deadline)};
-  KVFERRY_RETURN_IF_ERROR(check_process());
+  if (const std::size_t in_flight = engine_->in_flight(); in_flight >= options_.max_in_flight) {
+    return Error{ErrorCode::kBusy, "max_in_flight: " + std::to_string(in_flight) +
+                                       " transfers have not ended, of " +
+                                       std::to_string(options_.max_in_flight)};
+  }
   if (sources.size() > 1 && !options.expected_sequences.empty()) {
     return Error{ErrorCode::kInvalidArgument,
                  "expected_sequences: they are of one source, and there are " +
@@ -282,8 +297,11 @@ Result<transfer::Transfer> TransportManager::Impl::execute_transfer(
       KVFERRY_RETURN_IF_ERROR(transfer::drop_digests(*to.local->physical, parts.plans));
     }
   }
+  group->completion = std::make_shared<transfer::Completion>(all.size(), engine_->notifier());
   for (std::size_t i = 0; i < all.size(); ++i) {
     all[i].claims = claims;
+    all[i].completion = group->completion;
+    all[i].meter = meter_;
     group->members[i].state = std::make_shared<transfer::TransferState>(std::move(all[i]));
   }
   for (const transfer::TransferMember& member : group->members) {

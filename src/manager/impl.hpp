@@ -112,6 +112,7 @@ class TransportManager::Impl {
   [[nodiscard]] std::uint64_t generation() const;
   [[nodiscard]] const Registry& registry() const noexcept { return registry_; }
   [[nodiscard]] std::size_t in_flight() const { return engine_->in_flight(); }
+  [[nodiscard]] transfer::Statistics statistics() const;
   [[nodiscard]] std::size_t leases_held() const {
     return service_ == nullptr ? 0 : service_->leases_held();
   }
@@ -197,6 +198,10 @@ class TransportManager::Impl {
   [[nodiscard]] Result<transfer::DigestSide> digests_of(const TransferEnd& end, bool is_source,
                                                         std::span<const transfer::LayerPlan> plans,
                                                         TimePoint deadline) const;
+  [[nodiscard]] Result<transfer::Transfer> start_transfer(std::span<const LayoutHandle> sources,
+                                                          LayoutHandle destination,
+                                                          const plan::BlockPairs& blocks,
+                                                          const transfer::TransferOptions& options);
   /// Finds the layouts of a transfer, and whether it may be.
   [[nodiscard]] Result<Ends> find_ends(std::span<const LayoutHandle> sources,
                                        LayoutHandle destination) const;
@@ -225,6 +230,8 @@ class TransportManager::Impl {
   std::unique_ptr<const agent::ForkGuard> guard_;
   Registry registry_;
   std::unique_ptr<transfer::Engine> engine_;
+  // Shared: with transfers, which may end later.
+  const std::shared_ptr<transfer::Meter> meter_ = std::make_shared<transfer::Meter>();
   std::shared_ptr<Contacts> contacts_;    // shared: with each contact; null without an agent
   std::unique_ptr<PeerService> service_;  ///< null without an agent
 

@@ -81,6 +81,13 @@ Result<void> TransportManager::Impl::check_process() const {
   return {};
 }
 
+transfer::Statistics TransportManager::Impl::statistics() const {
+  transfer::Statistics all = meter_->statistics();
+  const std::size_t not_quiet = engine_->in_flight();
+  all.in_flight = not_quiet - std::min(not_quiet, all.quarantined);
+  return all;
+}
+
 void TransportManager::Impl::abandon() noexcept { static_cast<void>(engine_.release()); }
 
 Result<TransferEnd> TransportManager::Impl::find_end(LayoutHandle handle) const {
@@ -234,6 +241,10 @@ Result<transfer::Transfer> TransportManager::execute_transfer(
     const transfer::TransferOptions& options) {
   return impl_->execute_transfer(sources, destination, {source_blocks, destination_blocks},
                                  options);
+}
+
+transfer::Statistics TransportManager::statistics() const {
+  return impl_->in_own_process() ? impl_->statistics() : transfer::Statistics{};
 }
 
 std::size_t TransportManager::transfers_in_flight() const {

@@ -242,7 +242,10 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options) {
   return engine;
 }
 
-void Engine::shut_down() { core_->shut_down(options_.shutdown_timeout); }
+void Engine::shut_down() {
+  core_->shut_down(options_.shutdown_timeout);
+  notifier_->close();  // After all ends that it has to tell.
+}
 
 Engine::~Engine() {
   shut_down();

@@ -43,6 +43,9 @@ class Engine {
 
   void start(const std::shared_ptr<TransferState>& state);
 
+  /// What tells the ends of its transfers.
+  [[nodiscard]] const std::shared_ptr<Notifier>& notifier() const noexcept { return notifier_; }
+
   /// How many transfers are in flight or in quarantine, without those inside start().
   [[nodiscard]] std::size_t in_flight() const;
 
@@ -53,6 +56,7 @@ class Engine {
 
   std::shared_ptr<Core> core_;  // shared: with its threads, one of which may hang for ever
   std::vector<std::thread> threads_;
+  std::shared_ptr<Notifier> notifier_ = std::make_shared<Notifier>();  // shared: with transfers
   EngineOptions options_;
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kvferry/transfer/transfer.hpp"
+#include "transfer/completion.hpp"
 #include "transfer/state.hpp"
 
 namespace kvferry::transfer {
@@ -25,7 +26,11 @@ struct TransferGroup {
   std::vector<BlockId> partial_blocks;  ///< ascending; of a transfer that does not cover them
   std::string assumed;                  ///< of its ends
   bool by_layer{false};
+  std::shared_ptr<Completion> completion{};  // shared: with the states
 };
+
+/// Of a group that has ended.
+[[nodiscard]] TransferReport report_of(const TransferGroup& group);
 
 /// What the group's parts have come to, together.
 [[nodiscard]] TransferReport combined(const TransferGroup& group,

@@ -160,6 +160,7 @@ TransferState::Step TransferState::post(std::span<const Run> runs, std::uint64_t
   if (!posted) {
     return finish(std::move(posted).error());
   }
+  ++requests_;
   const bool ended = !posted->has_value();
   posted_.push_back({ended ? agent::RequestId{} : **posted, bytes,
                      blocks_before_plan_ + cursor_.completed_blocks(), ended});
@@ -274,6 +275,7 @@ TransferState::Step TransferState::drain() {
     return Step::kFinished;
   }
   if (settle_if_quiet()) {
+    note_quiet(true);
     tell_end();
     return Step::kFinished;
   }
@@ -296,8 +298,9 @@ TransferState::Step TransferState::finish(std::optional<Error> error) {
     error = parts_.verification->difference();  // That bytes are wrong says most.
   }
   const bool still = settle_if_quiet();  // First: whoever sees the end can use the blocks at once.
-  publish(std::move(error), still);
+  const bool told = publish(std::move(error), still);
   if (still) {
+    note_quiet(!told);
     tell_end();
   }
   return still ? Step::kFinished : Step::kWaiting;
@@ -323,6 +326,13 @@ bool TransferState::settle_if_quiet() {
   return true;
 }
 
+/// It was told as in quarantine, and is no more.
+void TransferState::note_quiet(bool was_told) {
+  if (was_told && parts_.meter != nullptr) {
+    parts_.meter->note_quiet();
+  }
+}
+
 void TransferState::tell_end() {
   const auto on_end = std::exchange(parts_.on_end, nullptr);
   if (on_end) {
@@ -344,10 +354,23 @@ std::vector<BlockId> TransferState::bad_blocks() const {
   return bad;
 }
 
-void TransferState::publish(std::optional<Error> error, bool quiet) {
+bool TransferState::publish(std::optional<Error> error, bool quiet) {
+  if (!put_report(std::move(error), quiet)) {
+    return false;
+  }
+  if (parts_.meter != nullptr) {
+    parts_.meter->note_end(*poll(), total_bytes(), requests_);
+  }
+  if (parts_.completion != nullptr) {
+    parts_.completion->part_ended();
+  }
+  return true;
+}
+
+bool TransferState::put_report(std::optional<Error> error, bool quiet) {
   const MutexLock lock{mutex_};
   if (done_.load(std::memory_order_relaxed)) {
-    return;
+    return false;
   }
   if (error.has_value()) {
     report_.bad_blocks = bad_blocks();
@@ -364,6 +387,7 @@ void TransferState::publish(std::optional<Error> error, bool quiet) {
   report_.quiet = quiet;
   done_.store(true, std::memory_order_release);
   ended_.notify_all();
+  return true;
 }
 
 /// Ends a transfer that is cancelled or whose deadline has passed, for the sake of whoever waits:
@@ -376,8 +400,8 @@ void TransferState::end_overdue() {
     return;
   }
   if (parts_.clock->now() >= deadline_after(parts_.deadline, kStuckGrace)) {
-    publish(Error{ErrorCode::kDeadline, "the deadline passed and what moves the bytes hangs"},
-            false);
+    static_cast<void>(publish(
+        Error{ErrorCode::kDeadline, "the deadline passed and what moves the bytes hangs"}, false));
   }
 }
 

@@ -13,9 +13,11 @@
 #include "base/mutex.hpp"
 #include "kvferry/transfer/transfer.hpp"
 #include "transfer/claims.hpp"
+#include "transfer/completion.hpp"
 #include "transfer/executor.hpp"
 #include "transfer/gate.hpp"
 #include "transfer/guard_check.hpp"
+#include "transfer/meter.hpp"
 #include "transfer/verification.hpp"
 
 namespace kvferry::transfer {
@@ -52,6 +54,9 @@ struct TransferParts {
   /// Called once, when the transfer has ended and nothing can touch the destination any more; may
   /// be empty. Must not wait.
   std::function<void(const std::optional<Error>& error)> on_end{};
+  std::shared_ptr<Completion>
+      completion{};                // shared: with the transfer it is a part of; may be null
+  std::shared_ptr<Meter> meter{};  // shared: with the manager; may be null
 };
 
 /// One transfer from its claims to its end. It is carried out by whoever calls step(): the caller
@@ -87,6 +92,9 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   /// Whether it was woken since the last call.
   [[nodiscard]] bool take_wake() noexcept { return woken_.exchange(false); }
   [[nodiscard]] TimePoint deadline() const noexcept { return parts_.deadline; }
+  [[nodiscard]] const std::shared_ptr<Completion>& completion() const noexcept {
+    return parts_.completion;
+  }
 
   void request_cancel() noexcept { cancel_requested_.store(true, std::memory_order_relaxed); }
 
@@ -153,7 +161,10 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   Step finish(std::optional<Error> error) KVFERRY_REQUIRES(stepping_);
   /// Gives claims and gates back unless a request may still move bytes; says whether it did.
   bool settle_if_quiet() KVFERRY_REQUIRES(stepping_);
-  void publish(std::optional<Error> error, bool quiet) KVFERRY_EXCLUDES(mutex_);
+  /// False: it has a report already.
+  bool publish(std::optional<Error> error, bool quiet) KVFERRY_EXCLUDES(mutex_);
+  bool put_report(std::optional<Error> error, bool quiet) KVFERRY_EXCLUDES(mutex_);
+  void note_quiet(bool was_told);
   void tell_end() KVFERRY_REQUIRES(stepping_) KVFERRY_EXCLUDES(mutex_);
   [[nodiscard]] std::vector<BlockId> bad_blocks() const KVFERRY_REQUIRES(mutex_);
   void end_overdue();
@@ -164,6 +175,7 @@ class TransferState final : public Waker, public std::enable_shared_from_this<Tr
   std::atomic<bool> done_{false};   ///< report_ is there and does not change any more
   std::atomic<bool> quiet_{false};  ///< nothing can touch the destination any more
   std::atomic<std::uint64_t> bytes_moved_{0};
+  std::atomic<std::uint64_t> requests_{0};
   /// How many of the plans' destination blocks, listed one plan after the other, have arrived.
   std::atomic<std::size_t> good_blocks_{0};
   std::atomic<bool> all_arrived_{false};       ///< only known_bad_ are bad

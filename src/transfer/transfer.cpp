@@ -75,6 +75,10 @@ TransferReport combined(const TransferGroup& group, const std::vector<TransferRe
   return all;
 }
 
+TransferReport report_of(const TransferGroup& group) {
+  return *ask_all(group, [](const TransferState& state) { return state.poll(); });
+}
+
 TransferReport Transfer::wait() const {
   return *ask_all(*group_, [](TransferState& state) { return std::optional{state.wait()}; });
 }
@@ -108,6 +112,12 @@ Result<bool> Transfer::wait_for_layer(std::uint64_t layer, Duration timeout) con
   }
   return true;
 }
+
+Result<void> Transfer::on_complete(std::function<void(const TransferReport&)> callback) const {
+  return group_->completion->on_complete(std::move(callback), group_);
+}
+
+Result<int> Transfer::event_fd() const { return group_->completion->event_fd(group_); }
 
 TransferReport Transfer::cancel() const {
   for (const TransferMember& member : group_->members) {

@@ -72,7 +72,9 @@ class Rig {
         clock_,
         now,
         deadline_after(now, timeout),
-        on_end});
+        on_end,
+        std::make_shared<transfer::Completion>(1, notifier),
+        meter});
   }
 
   /// What the caller of a transfer with one source has in hand.
@@ -81,6 +83,7 @@ class Rig {
     group->plan.bytes_moved = state->total_bytes();
     group->members.push_back({std::move(state), ""});
     group->by_layer = true;
+    group->completion = group->members.front().state->completion();
     return transfer::Transfer{std::move(group)};
   }
 
@@ -110,6 +113,8 @@ class Rig {
   bool by_layer{false};                         ///< the next transfer: each plan is of a layer
   std::unique_ptr<transfer::Verification> verification;     ///< of the next transfer
   std::function<void(const std::optional<Error>&)> on_end;  ///< of the next transfer
+  std::shared_ptr<transfer::Notifier> notifier;             ///< null at first
+  std::shared_ptr<transfer::Meter> meter = std::make_shared<transfer::Meter>();
   transfer::GatePtr source_gate;
   transfer::GatePtr destination_gate;
 

@@ -32,6 +32,7 @@
 #include "kvferry/layout/compatibility.hpp"
 #include "kvferry/manager/leases.hpp"
 #include "kvferry/transfer/physical_layout.hpp"
+#include "kvferry/transfer/statistics.hpp"
 #include "kvferry/transfer/transfer.hpp"
 #include "kvferry/wire/limits.hpp"
 #include "kvferry/wire/serialized_layout.hpp"
@@ -53,6 +54,10 @@ struct ManagerOptions {
   /// Threads that copy what is too large to be copied by the caller: two keep one large transfer
   /// from holding up another, and leave the rest of the machine to the engine.
   std::size_t copy_threads{2};
+  /// Transfers that may be without end at a time, without those that their caller carries out: more
+  /// are refused as busy. When several threads start transfers, each may be one above it. A
+  /// transfer takes some hundred bytes, and 32 for each block.
+  std::size_t max_in_flight{65'536};
   /// How files of layouts on disk are read and written; begun with the first such transfer.
   disk::IoOptions disk{};
   /// Memory for blocks between two ends neither of which is memory of this process, such as a peer
@@ -264,6 +269,9 @@ class TransportManager {
 
   /// Transfers in flight or in quarantine, without those that their caller still carries out.
   [[nodiscard]] std::size_t transfers_in_flight() const;
+
+  /// What went which way, and what is under way.
+  [[nodiscard]] transfer::Statistics statistics() const;
 
   /// How many leases peers have of blocks of this worker.
   [[nodiscard]] std::size_t leases_held() const;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -107,6 +108,19 @@ class Transfer {
   /// Errors: kInvalidArgument for a transfer that does not move by layer; the transfer's own when
   ///         it ended without the layer.
   [[nodiscard]] Result<bool> wait_for_layer(std::uint64_t layer, Duration timeout) const;
+
+  /// Calls back once at the end, on a thread of the manager that moves no bytes; here and now if it
+  /// has come. A callback may start transfers, but must not wait or take long: others wait for it.
+  /// It comes although the caller lets go of the transfer.
+  ///
+  /// Errors: kUnavailable when the system has no thread; nothing is called then.
+  [[nodiscard]] Result<void> on_complete(std::function<void(const TransferReport&)> callback) const;
+
+  /// A descriptor for event loops, always the same, which is readable from the end on. It is the
+  /// transfer's: not to be closed or read, and gone with the last copy of this object.
+  ///
+  /// Errors: kBusy when descriptors are used up; kUnavailable likewise and as on_complete().
+  [[nodiscard]] Result<int> event_fd() const;
 
   /// Stops the transfer and waits for its end, as wait() does. One that has ended already keeps
   /// its report.
