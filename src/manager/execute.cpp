@@ -252,11 +252,7 @@ Result<transfer::Transfer> TransportManager::Impl::start_transfer(
     const transfer::TransferOptions& options) {
   const TimePoint called_at = options_.clock->now();
   const Moments moments{called_at, deadline_after(called_at, options.deadline)};
-  if (const std::size_t in_flight = engine_->in_flight(); in_flight >= options_.max_in_flight) {
-    return Error{ErrorCode::kBusy, "max_in_flight: " + std::to_string(in_flight) +
-                                       " transfers have not ended, of " +
-                                       std::to_string(options_.max_in_flight)};
-  }
+
   if (sources.size() > 1 && !options.expected_sequences.empty()) {
     return Error{ErrorCode::kInvalidArgument,
                  "expected_sequences: they are of one source, and there are " +
@@ -297,6 +293,7 @@ Result<transfer::Transfer> TransportManager::Impl::start_transfer(
       KVFERRY_RETURN_IF_ERROR(transfer::drop_digests(*to.local->physical, parts.plans));
     }
   }
+  KVFERRY_RETURN_IF_ERROR(meter_->begin(all.size(), options_.max_in_flight));
   group->completion = std::make_shared<transfer::Completion>(all.size(), engine_->notifier());
   for (std::size_t i = 0; i < all.size(); ++i) {
     all[i].claims = claims;

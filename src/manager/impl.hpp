@@ -112,7 +112,7 @@ class TransportManager::Impl {
   [[nodiscard]] std::uint64_t generation() const;
   [[nodiscard]] const Registry& registry() const noexcept { return registry_; }
   [[nodiscard]] std::size_t in_flight() const { return engine_->in_flight(); }
-  [[nodiscard]] transfer::Statistics statistics() const;
+  [[nodiscard]] transfer::Statistics statistics() const { return meter_->statistics(); }
   [[nodiscard]] std::size_t leases_held() const {
     return service_ == nullptr ? 0 : service_->leases_held();
   }

@@ -81,13 +81,6 @@ Result<void> TransportManager::Impl::check_process() const {
   return {};
 }
 
-transfer::Statistics TransportManager::Impl::statistics() const {
-  transfer::Statistics all = meter_->statistics();
-  const std::size_t not_quiet = engine_->in_flight();
-  all.in_flight = not_quiet - std::min(not_quiet, all.quarantined);
-  return all;
-}
-
 void TransportManager::Impl::abandon() noexcept { static_cast<void>(engine_.release()); }
 
 Result<TransferEnd> TransportManager::Impl::find_end(LayoutHandle handle) const {

@@ -3,6 +3,16 @@
 
 namespace kvferry::transfer {
 
+Result<void> Meter::begin(std::size_t parts, std::size_t most) {
+  const MutexLock lock{mutex_};
+  if (in_flight_ + parts > most) {
+    return Error{ErrorCode::kBusy, "max_in_flight: " + std::to_string(in_flight_) +
+                                       " transfers have not ended, of " + std::to_string(most)};
+  }
+  in_flight_ += parts;
+  return {};
+}
+
 void Meter::note_end(const TransferReport& report, std::uint64_t bytes_planned,
                      std::uint64_t requests) {
   const MutexLock lock{mutex_};
@@ -23,6 +33,7 @@ void Meter::note_end(const TransferReport& report, std::uint64_t bytes_planned,
   route.plan_time += report.plan_time;
   route.transfer_time += report.transfer_time;
   route.verify_time += report.verify_time;
+  --in_flight_;
   quarantined_ += report.quiet ? 0 : 1;
 }
 
@@ -43,6 +54,7 @@ Statistics Meter::statistics() const {
     all.routes.push_back(route);
   }
   all.refused = refused_;
+  all.in_flight = in_flight_;
   all.quarantined = quarantined_;
   return all;
 }

@@ -17,19 +17,23 @@ namespace kvferry::transfer {
 /// Threads: any.
 class Meter {
  public:
+  /// A transfer of so many parts is about to start; at most `most` parts may be without end.
+  ///
+  /// Errors: kBusy when there are too many.
+  [[nodiscard]] Result<void> begin(std::size_t parts, std::size_t most);
   /// A part of a transfer has its report.
   void note_end(const TransferReport& report, std::uint64_t bytes_planned, std::uint64_t requests);
   /// Something that was not quiet at its end is.
   void note_quiet();
   void note_refused(ErrorCode code);
 
-  /// All but in_flight.
   [[nodiscard]] Statistics statistics() const;
 
  private:
   mutable Mutex mutex_;
   std::map<std::string, RouteStatistics, std::less<>> routes_ KVFERRY_GUARDED_BY(mutex_);
   ErrorCounts refused_ KVFERRY_GUARDED_BY(mutex_){};
+  std::size_t in_flight_ KVFERRY_GUARDED_BY(mutex_){0};
   std::size_t quarantined_ KVFERRY_GUARDED_BY(mutex_){0};
 };
 

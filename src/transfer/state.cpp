@@ -358,9 +358,6 @@ bool TransferState::publish(std::optional<Error> error, bool quiet) {
   if (!put_report(std::move(error), quiet)) {
     return false;
   }
-  if (parts_.meter != nullptr) {
-    parts_.meter->note_end(*poll(), total_bytes(), requests_);
-  }
   if (parts_.completion != nullptr) {
     parts_.completion->part_ended();
   }
@@ -385,6 +382,9 @@ bool TransferState::put_report(std::optional<Error> error, bool quiet) {
                                                     : Verified::kCompared;
   report_.verify_time = Duration{verify_time_.load()};
   report_.quiet = quiet;
+  if (parts_.meter != nullptr) {  // Before anybody sees the end.
+    parts_.meter->note_end(report_, total_bytes(), requests_);
+  }
   done_.store(true, std::memory_order_release);
   ended_.notify_all();
   return true;

@@ -122,6 +122,7 @@ Result<int> Transfer::event_fd() const { return group_->completion->event_fd(gro
 TransferReport Transfer::cancel() const {
   for (const TransferMember& member : group_->members) {
     member.state->request_cancel();
+    member.state->wake();  // It may be parked.
   }
   return wait();
 }

@@ -218,6 +218,7 @@ TEST_F(Completions, OfManyEachAreToldOnce) {
   }
   EXPECT_EQ(calls_, kMany);
   EXPECT_EQ(rig_.meter->statistics().routes.at(0).good, static_cast<std::uint64_t>(kMany));
+  EXPECT_EQ(rig_.meter->statistics().in_flight, 0U);
 }
 
 }  // namespace

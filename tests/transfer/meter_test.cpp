@@ -10,11 +10,15 @@
 #include <thread>
 #include <vector>
 
+#include "kvferry/testing/matchers.hpp"
+
 namespace kvferry::transfer {
 namespace {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
+using testing::FailsWith;
+using testing::IsOk;
 using ::testing::Pair;
 
 TransferReport report(const std::string& route, std::uint64_t bytes) {
@@ -29,6 +33,9 @@ TransferReport report(const std::string& route, std::uint64_t bytes) {
 
 TEST(Meter, SumsByRouteAndError) {
   Meter meter;
+  ASSERT_THAT(meter.begin(4, 5), IsOk());
+  EXPECT_THAT(meter.begin(2, 5), FailsWith(ErrorCode::kBusy, "4 transfers have not ended, of 5"));
+  ASSERT_THAT(meter.begin(2, 6), IsOk());
   meter.note_end(report("shm read", 100), 100, 2);
   meter.note_end(report("file", 7), 7, 1);
   TransferReport failed = report("shm read", 40);
@@ -59,6 +66,7 @@ TEST(Meter, SumsByRouteAndError) {
   EXPECT_EQ(shm.transfer_time, 20us);
   EXPECT_EQ(shm.verify_time, 8us);
   EXPECT_THAT(all.refused, ElementsAre(Pair(ErrorCode::kBusy, 2U)));
+  EXPECT_EQ(all.in_flight, 1U);
   EXPECT_EQ(all.quarantined, 1U);
 }
 
@@ -69,6 +77,7 @@ TEST(Meter, LosesNothingAmongThreads) {
     for (int thread = 0; thread < 4; ++thread) {
       threads.emplace_back([&meter] {
         for (int i = 0; i < 1000; ++i) {
+          EXPECT_THAT(meter.begin(1, 4), IsOk());
           meter.note_end(report("host copy", 1), 1, 1);
         }
       });
@@ -76,6 +85,7 @@ TEST(Meter, LosesNothingAmongThreads) {
   }
   EXPECT_EQ(meter.statistics().routes.at(0).good, 4000U);
   EXPECT_EQ(meter.statistics().routes.at(0).bytes_moved, 4000U);
+  EXPECT_EQ(meter.statistics().in_flight, 0U);
 }
 
 }  // namespace

@@ -62,6 +62,7 @@ class Rig {
     const TimePoint now = clock_->now();
     KVFERRY_ASSIGN_OR_RETURN(transfer::Claims taken,
                              transfer::Claims::take(claims, destination_guards, to));
+    KVFERRY_RETURN_IF_ERROR(meter->begin(1, 100'000));
     return std::make_shared<transfer::TransferState>(transfer::TransferParts{
         lane_,
         std::move(plans),

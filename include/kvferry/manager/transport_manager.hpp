@@ -54,9 +54,8 @@ struct ManagerOptions {
   /// Threads that copy what is too large to be copied by the caller: two keep one large transfer
   /// from holding up another, and leave the rest of the machine to the engine.
   std::size_t copy_threads{2};
-  /// Transfers that may be without end at a time, without those that their caller carries out: more
-  /// are refused as busy. When several threads start transfers, each may be one above it. A
-  /// transfer takes some hundred bytes, and 32 for each block.
+  /// Transfers that may be without end at a time; from several sources, one for each. More are
+  /// refused as busy. Each takes about a KiB, and 32 bytes for each block.
   std::size_t max_in_flight{65'536};
   /// How files of layouts on disk are read and written; begun with the first such transfer.
   disk::IoOptions disk{};

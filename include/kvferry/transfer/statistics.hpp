@@ -33,8 +33,8 @@ struct RouteStatistics {
 struct Statistics {
   std::vector<RouteStatistics> routes;  ///< that were used, by name
   ErrorCounts refused{};                ///< transfers that were never started
-  std::size_t in_flight{0};    ///< transfers that have not ended, but those of their caller
-  std::size_t quarantined{0};  ///< that have ended and are not quiet
+  std::size_t in_flight{0};             ///< transfers that have not ended
+  std::size_t quarantined{0};           ///< that have ended and are not quiet
 };
 
 }  // namespace kvferry::transfer
