@@ -136,20 +136,21 @@ Result<void> check_places(const LayoutView& data, const Plane& plane) {
                                   ", the data has " + std::to_string(data.page_size()));
 }
 
-Result<void> check_plane(const LayoutView& data, std::span<const Plane> before,
-                         const Plane& plane) {
+Result<void> check_plane(const LayoutView& data, std::span<const Plane> before, const Plane& plane,
+                         Addresses addresses) {
+  const bool can_meet = addresses == Addresses::kOfOneMemory;
   if (plane.name.empty()) {
     return Error{ErrorCode::kInvalidArgument, "a plane has no name"};
   }
   KVFERRY_RETURN_IF_ERROR(check_places(data, plane));
-  if (!are_apart(data, plane.view)) {
+  if (can_meet && !are_apart(data, plane.view)) {
     return invalid(plane, "its bytes lie between those of the data");
   }
   for (const Plane& other : before) {
     if (other.name == plane.name) {
       return invalid(plane, "another plane has that name");
     }
-    if (!are_apart(other.view, plane.view)) {
+    if (can_meet && !are_apart(other.view, plane.view)) {
       return invalid(plane, "its bytes lie between those of plane \"" + other.name + "\"");
     }
   }
@@ -158,13 +159,14 @@ Result<void> check_plane(const LayoutView& data, std::span<const Plane> before,
 
 }  // namespace
 
-Result<std::vector<Plane>> side_by_side(const LayoutView& data, std::vector<Plane> planes) {
+Result<std::vector<Plane>> side_by_side(const LayoutView& data, std::vector<Plane> planes,
+                                        Addresses addresses) {
   if (planes.size() > kMaxPlanes) {
     return Error{ErrorCode::kInvalidArgument, "planes: " + std::to_string(planes.size()) +
                                                   ", at most " + std::to_string(kMaxPlanes)};
   }
   for (std::size_t i = 0; i < planes.size(); ++i) {
-    KVFERRY_RETURN_IF_ERROR(check_plane(data, std::span{planes}.first(i), planes[i]));
+    KVFERRY_RETURN_IF_ERROR(check_plane(data, std::span{planes}.first(i), planes[i], addresses));
   }
   std::size_t before = data.regions().size();
   for (Plane& plane : planes) {

@@ -97,6 +97,26 @@ std::vector<std::byte*> bases_of(std::span<const Region> regions) {
   return bases;
 }
 
+/// On disk every plane has a file of its own.
+Result<void> check_files(const PhysicalLayout& data, const std::vector<NamedLayout>& planes) {
+  std::vector<const disk::File*> taken;
+  for (const disk::FilePtr& file : data.files()) {
+    taken.push_back(file.get());
+  }
+  for (const NamedLayout& plane : planes) {
+    for (const disk::FilePtr& file : plane.layout->files()) {
+      if (std::ranges::find(taken, file.get()) != taken.end()) {
+        return Error{ErrorCode::kInvalidArgument,
+                     "plane \"" + plane.name + "\": its file holds the data, or another plane"};
+      }
+    }
+    for (const disk::FilePtr& file : plane.layout->files()) {
+      taken.push_back(file.get());
+    }
+  }
+  return {};
+}
+
 bool has_all_heads(const PhysicalLayout& layout) {
   const layout::AxisSpan& heads = layout.view().axis(layout::Axis::kHead);
   return heads.extent == heads.whole;
@@ -211,7 +231,11 @@ Result<PhysicalLayoutPtr> PhysicalLayout::with_planes(const PhysicalLayoutPtr& d
     KVFERRY_RETURN_IF_ERROR(check_plane(*data, plane));
     views.push_back({plane.name, plane.layout->view()});
   }
-  KVFERRY_ASSIGN_OR_RETURN(views, layout::side_by_side(data->view(), std::move(views)));
+  KVFERRY_RETURN_IF_ERROR(check_files(*data, planes));
+  KVFERRY_ASSIGN_OR_RETURN(
+      views, layout::side_by_side(data->view(), std::move(views),
+                                  data->is_on_disk() ? layout::Addresses::kOfFiles
+                                                     : layout::Addresses::kOfOneMemory));
   // make_shared cannot reach the private constructor.
   return PhysicalLayoutPtr{new PhysicalLayout{*data, std::move(planes), std::move(views)}};
 }

@@ -206,6 +206,42 @@ class FaultTest(unittest.TestCase):
         self.assertEqual(report["error"]["code"], "WrongBytes")
         self.assertEqual(report["bad_blocks"], [0])
 
+    def test_checksum_names_the_block_that_is_wrong(self):
+        path = self.tool.path("dump.bin")
+        code, report, _ = self.pull("corrupt@300", "--verify", "checksum", "--dump", path)
+        self.assertEqual((code, report["error"]["code"]), (6, "WrongBytes"))
+        self.assertEqual(report["verified"], "checksum")
+        self.assertEqual(report["bytes_moved"], self.ALL)
+        with open(path, "rb") as file:
+            data = file.read()
+        size = self.ALL // 64
+        wrong = [block for block in range(64)
+                 if data[block * size:(block + 1) * size] != expected(blocks=(block,)).expected()]
+        self.assertEqual(len(wrong), 1)
+        self.assertEqual(report["bad_blocks"], wrong)
+
+    def test_checksum_between_unlike_layouts(self):
+        code, report, err = self.tool.pull(
+            *("--peer", "owner", "--blocks", "0-7:0-3", "--layout", "ls2", "--order", "hnd"),
+            *("--page", "32", "--verify", "checksum", "--assume", "heads=8"),
+        )
+        self.assertEqual(code, 0, err)
+        self.assertEqual(report["verified"], "checksum")
+        self.assertGreater(report["verify_seconds"], 0)
+        code, out, err = self.tool.run(
+            *("push", "--exchange", self.tool.exchange, "--peer", "owner", "--json"),
+            *("--blocks", "0-3:4-7", "--layout", "ls", "--verify", "checksum"),
+        )
+        self.assertEqual(code, 0, err)
+        self.assertEqual(json.loads(out)["verified"], "checksum")
+
+    def test_checksum_needs_the_owner(self):
+        begin = time.monotonic()
+        code, report, _ = self.pull("stop-owner@100", "--verify", "checksum", "--deadline", "1s")
+        self.assertEqual((code, report["error"]["code"]), (5, "Deadline"))
+        self.assertLess(time.monotonic() - begin, 10)
+        self.assertLess(0, len(report["bad_blocks"]))
+
     def test_stopped_owner_does_not_disturb(self):
         path = self.tool.path("dump.bin")
         code, report, err = self.pull("stop-owner@100", "--dump", path)

@@ -206,6 +206,41 @@ TEST_F(PlanesTransfer, InsideOneProcessAndLayerByLayer) {
   EXPECT_EQ(bytes, bytes_of_block(*to));
 }
 
+TEST_F(PlanesTransfer, GoToFilesOfTheirOwnAndComeBackVerified) {
+  const auto manager = testing::make_manager({.worker_id = WorkerId{7}});
+  const auto source = quantized({}, layout::kNhd, 16);
+  fill(source);
+  const PackedLayout data = bytes_of({}, layout::kHnd, 16);
+  const auto on_disk = [this](const PackedLayout& packed, const std::string& name) {
+    auto made =
+        PhysicalLayout::packed(packed).allocate_disk({directory_.path() + "/" + name}).build();
+    EXPECT_THAT(made, IsOk());
+    return *made;
+  };
+  const auto file = on_disk(data, "data");
+  const auto tier = PhysicalLayout::with_planes(
+      file, {{"scales", on_disk(scales_of(data, true, layout::kNhd), "scales")},
+             {"sums", on_disk(scales_of(data, false, layout::kNhd), "sums"), true}});
+  ASSERT_THAT(tier, IsOk());
+  EXPECT_THAT(PhysicalLayout::with_planes(file, {{"again", file}}),
+              FailsWith(ErrorCode::kInvalidArgument, "plane \"again\": its file holds the data"));
+  const auto back = quantized({}, layout::kHnd, 16);
+  const LayoutHandle from = *manager->register_layout(source);
+  const LayoutHandle disk = *manager->register_layout(*tier, {.access = Access::kNone});
+  const LayoutHandle to = *manager->register_layout(back);
+  const std::vector<BlockId> all = testing::ids_from(0, kBlocks);
+  for (const auto& [one, other] : {std::pair{from, disk}, std::pair{disk, to}}) {
+    const auto moved =
+        manager->execute_transfer(one, all, other, all, {.verify = transfer::Verify::kChecksum});
+    ASSERT_THAT(moved, IsOk());
+    const transfer::TransferReport report = moved->wait();
+    EXPECT_TRUE(report.ok()) << report.error->message;
+  }
+  for (const BlockId block : all) {
+    EXPECT_EQ(views_right(*back, block, block), 3U);
+  }
+}
+
 TEST_F(PlanesTransfer, ArePushed) {
   const auto theirs = quantized({}, layout::kHnd, 16);
   add_owner(theirs);

@@ -86,12 +86,17 @@ std::vector<BlockId> wrong_blocks(const PhysicalLayoutPtr& layout, std::uint64_t
   return wrong;
 }
 
+/// Blocks to be moved, each into the one of the same place in the other list.
+struct Blocks {
+  std::vector<BlockId> source;
+  std::vector<BlockId> destination;
+};
+
 transfer::TransferReport moved(TransportManager& manager, LayoutHandle from, LayoutHandle to,
-                               const std::vector<BlockId>& source,
-                               const std::vector<BlockId>& destination,
-                               transfer::TransferOptions options = {}) {
+                               const Blocks& blocks, transfer::TransferOptions options = {}) {
   options.verify = Verify::kChecksum;
-  const auto transfer = manager.execute_transfer(from, source, to, destination, options);
+  const auto transfer =
+      manager.execute_transfer(from, blocks.source, to, blocks.destination, options);
   EXPECT_THAT(transfer, IsOk());
   return transfer ? transfer->wait() : transfer::TransferReport{};
 }
@@ -116,7 +121,7 @@ TEST(VerifiedTransfer, IsGoodBetweenAllLayoutsOrdersAndPages) {
         const auto all = ids_from(0, kBlocks);
         const auto into = ids_from(0, kBlocks * 32 / page);
         const auto report = moved(*manager, *manager->register_layout(source),
-                                  *manager->register_layout(destination), all, into);
+                                  *manager->register_layout(destination), {all, into});
         expect_good(report, Verified::kCompared);
         EXPECT_EQ(report.plan.block_pairs, into.size());
         EXPECT_GT(report.verify_time, Duration::zero());
@@ -155,7 +160,8 @@ TEST_F(VerifiedPull, IsGoodAlsoInAnotherOrder) {
     ASSERT_NO_FATAL_FAILURE(start(cache(kAllArrangements[0], layout::kNhd), destination));
     transfer::TransferOptions options;
     options.by_layer = by_layer;
-    expect_good(moved(*reader_->manager, theirs_, mine_, all_, all_, options), Verified::kCompared);
+    expect_good(moved(*reader_->manager, theirs_, mine_, {all_, all_}, options),
+                Verified::kCompared);
     EXPECT_TRUE(wrong_blocks(destination, kBlocks).empty());
     EXPECT_EQ(reader_->manager->transfers_in_flight(), 0U);
     reader_.reset();
@@ -166,7 +172,7 @@ TEST_F(VerifiedPull, NamesTheBlocksWhoseBytesWereFlippedAndNoOthers) {
   const auto destination = in_memory(cache(kAllArrangements[1], layout::kNhd), false);
   ASSERT_NO_FATAL_FAILURE(
       start(cache(kAllArrangements[0], layout::kNhd), destination, Fault{FaultKind::kCorrupt, 60}));
-  const auto report = moved(*reader_->manager, theirs_, mine_, all_, all_);
+  const auto report = moved(*reader_->manager, theirs_, mine_, {all_, all_});
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.error->code, ErrorCode::kWrongBytes) << report.error->message;
   EXPECT_EQ(report.bytes_moved, report.plan.bytes_moved) << "the other blocks are worth the rest";
@@ -191,7 +197,7 @@ TEST_F(VerifiedPull, IsNotGoodWhenTheOwnerIsGone) {
   const auto destination = in_memory(cache(kAllArrangements[1], layout::kNhd), false);
   ASSERT_NO_FATAL_FAILURE(start(cache(kAllArrangements[0], layout::kNhd), destination));
   owner_->manager.reset();  // The memory stays, but nobody answers.
-  const auto report = moved(*reader_->manager, theirs_, mine_, all_, all_, {.deadline = 300ms});
+  const auto report = moved(*reader_->manager, theirs_, mine_, {all_, all_}, {.deadline = 300ms});
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.error->code, ErrorCode::kDeadline) << report.error->message;
   EXPECT_EQ(report.bad_blocks.size(), kBlocks);
@@ -206,7 +212,7 @@ TEST_F(VerifiedPull, HoldsForAPushToo) {
         start(cache(kAllArrangements[2], layout::kNhd), own,
               corrupt ? std::optional{Fault{FaultKind::kCorrupt, 60}} : std::nullopt,
               Access::kReadWrite));
-    const auto report = moved(*reader_->manager, mine_, theirs_, all_, all_);
+    const auto report = moved(*reader_->manager, mine_, theirs_, {all_, all_});
     EXPECT_EQ(report.verified, Verified::kCompared);
     EXPECT_EQ(report.ok(), !corrupt);
     EXPECT_EQ(report.bad_blocks.empty(), !corrupt);
@@ -219,14 +225,14 @@ TEST_F(VerifiedPull, GoesToDiskAndIsCheckedWhenItComesBack) {
   const auto kept = cache(kAllArrangements[0], layout::kHnd);
   const std::string path = directory_.path() + "/tier";
   ASSERT_NO_FATAL_FAILURE(start(cache(kAllArrangements[1], layout::kNhd), on_disk(kept, path)));
-  expect_good(moved(*reader_->manager, theirs_, mine_, all_, all_), Verified::kKept);
+  expect_good(moved(*reader_->manager, theirs_, mine_, {all_, all_}), Verified::kKept);
   reader_.reset();  // Another life, which knows nothing but the files.
   const auto manager = testing::make_manager({.worker_id = WorkerId{7}});
   const auto back = in_memory(cache(kAllArrangements[2], layout::kNhd), false);
   const LayoutHandle to = *manager->register_layout(back);
   const auto file = on_disk(kept, path);
   const LayoutHandle from = *manager->register_layout(file, {.access = Access::kNone});
-  expect_good(moved(*manager, from, to, all_, all_), Verified::kCompared);
+  expect_good(moved(*manager, from, to, {all_, all_}), Verified::kCompared);
   EXPECT_TRUE(wrong_blocks(back, kBlocks).empty());
   // A bit of the disk turns over.
   const std::uint64_t block_bytes = 3 * 2 * 32 * 256 * 2;
@@ -238,7 +244,7 @@ TEST_F(VerifiedPull, GoesToDiskAndIsCheckedWhenItComesBack) {
   ASSERT_EQ(
       ::pwrite(file->files()[0]->descriptor(), &byte, 1, static_cast<off_t>(40 * block_bytes + 7)),
       1);
-  const auto report = moved(*manager, from, to, all_, all_);
+  const auto report = moved(*manager, from, to, {all_, all_});
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.error->code, ErrorCode::kWrongBytes);
   EXPECT_EQ(report.bad_blocks, block_ids({40}));
@@ -253,23 +259,23 @@ TEST(VerifiedTier, KnowsNothingOfWhatWasWrittenWithoutVerification) {
   const LayoutHandle disk = *manager->register_layout(on_disk(packed, directory.path() + "/tier"),
                                                       {.access = Access::kNone});
   const auto all = ids_from(0, kBlocks);
-  expect_good(moved(*manager, mine, disk, all, all), Verified::kKept);
+  expect_good(moved(*manager, mine, disk, {all, all}), Verified::kKept);
   // What is written over without verification loses its digests, in those layers.
   const auto again =
       manager->execute_transfer(mine, block_ids({8}), disk, block_ids({3}), {.layers = {1, 2}});
   ASSERT_THAT(again, IsOk());
   EXPECT_TRUE(again->wait().ok());
   EXPECT_EQ(again->wait().verified, Verified::kNo);
-  const auto some = moved(*manager, disk, mine, block_ids({2, 3}), block_ids({2, 3}));
+  const auto some = moved(*manager, disk, mine, {block_ids({2, 3}), block_ids({2, 3})});
   ASSERT_FALSE(some.ok());
   EXPECT_EQ(some.error->code, ErrorCode::kUnavailable);
   EXPECT_NE(some.error->message.find("block 3, layer 1: it was written without verification"),
             std::string::npos)
       << some.error->message;
   EXPECT_EQ(some.bytes_moved, 0U);
-  expect_good(moved(*manager, disk, mine, block_ids({3}), block_ids({3}), {.layers = {2, 3}}),
+  expect_good(moved(*manager, disk, mine, {block_ids({3}), block_ids({3})}, {.layers = {2, 3}}),
               Verified::kCompared);
-  expect_good(moved(*manager, disk, mine, block_ids({2, 4}), block_ids({2, 4})),
+  expect_good(moved(*manager, disk, mine, {block_ids({2, 4}), block_ids({2, 4})}),
               Verified::kCompared);
 }
 

@@ -42,12 +42,29 @@ ControlMessage example() {
   return {kRequest, ControlContact{WorkerId{8}, bytes_of("contact")}, std::move(hold)};
 }
 
+ControlMessage question() {
+  AskDigests ask;
+  ask.layout = LayoutHandle{WorkerId{7}, LayoutId{3}};
+  ask.plane = "scales";
+  ask.duration = milliseconds{500};
+  ask.outers = 2;
+  ask.first_head = 4;
+  ask.heads = 2;
+  ask.boxes = {{BlockId{9}, 3, 0, 16}, {BlockId{4}, 3, 8, 8}};
+  return {kRequest, ControlContact{WorkerId{8}, bytes_of("contact")}, std::move(ask)};
+}
+
 /// One message of every type, and of every form of it.
 std::vector<ControlMessage> samples() {
   ControlMessage plain = example();
   std::get<Hold>(plain.body).sequences.clear();
   plain.contact.reset();
-  return {example(),
+  ControlMessage unnamed = question();
+  std::get<AskDigests>(unnamed.body).plane.clear();
+  return {question(),
+          unnamed,
+          message(ToldDigests{{{1, 2}, {~std::uint64_t{0}, 0}}}),
+          example(),
           plain,
           message(Held{}),
           message(Refused{{ErrorCode::kRefused, "not now"}}),
@@ -158,7 +175,7 @@ TEST(Control, WhatIsNewerCanStillBeAnswered) {
   const std::vector<std::pair<Bytes, std::string>> newer{
       {with_number(bytes, 4, std::uint16_t{2}), "of version 2 are not known here"},
       {with_number(bytes, 4, std::uint16_t{0}), "of version 0"},
-      {with_number(bytes, 6, std::uint16_t{5}), "of type 5 are not known here, only 1 to 4"},
+      {with_number(bytes, 6, std::uint16_t{7}), "of type 7 are not known here, only 1 to 6"},
       {with_number(bytes, 6, std::uint16_t{0}), "of type 0"}};
   for (const auto& [forged, why] : newer) {
     const auto frame = open_control(forged);
@@ -199,6 +216,58 @@ TEST(Control, RefusesForgedHolds) {
   refused(with_number(bytes, kBodyAt + 28, std::uint32_t{1}), "sequence count at 28: 1 of 2");
 }
 
+TEST(Control, RefusesForgedQuestions) {
+  const Bytes bytes = *encode_control(question());
+  const auto refused = [](const Bytes& forged, const std::string& why) {
+    EXPECT_THAT(decode(forged), FailsWith(ErrorCode::kCorrupt, why));
+  };
+  constexpr auto kHuge = std::numeric_limits<std::uint32_t>::max();
+  refused(with_number(bytes, kBodyAt + 16, std::uint64_t{0}), "duration at 16: 0 of 864000000000");
+  refused(with_number(bytes, kBodyAt + 56, std::uint32_t{0}), "box count at 56: 0 of 2048");
+  refused(with_number(bytes, kBodyAt + 56, kHuge), "box count at 56: 4294967295 of 2048");
+  refused(with_number(bytes, kBodyAt + 56, std::uint32_t{3}),
+          "boxes at 64: 3 boxes and a name of 6 in 46 bytes");
+  refused(with_number(bytes, kBodyAt + 60, std::uint32_t{65}), "plane length at 60: 65 of 64");
+  refused(with_number(bytes, kBodyAt + 60, std::uint32_t{7}),
+          "boxes at 64: 2 boxes and a name of 7 in 46 bytes");
+  const Bytes told = *encode_control(message(ToldDigests{{{1, 2}}}));
+  refused(with_number(told, 40, std::uint32_t{0}), "digests at 0: 0 of 2048 in 16 bytes");
+  refused(with_number(told, 40, std::uint32_t{2}), "digests at 0: 2 of 2048 in 16 bytes");
+  refused(with_number(told, 40, kHuge), "digests at 0: 4294967295 of 2048");
+}
+
+TEST(Control, WritesNoQuestionAboveItsLimits) {
+  ControlMessage asking = question();
+  auto& ask = std::get<AskDigests>(asking.body);
+  const auto refused = [&asking](const std::string& why) {
+    EXPECT_THAT(encode_control(asking), FailsWith(ErrorCode::kInvalidArgument, why));
+  };
+  ask.plane.assign(kControlPlaneBytesMax, 'p');
+  ask.boxes.assign(kDigestsMax, {BlockId{1}, 2, 3, 4});
+  asking.contact->blob.assign(kControlContactBytesMax - 8, std::byte{1});
+  const auto longest = encode_control(asking);
+  ASSERT_THAT(longest, IsOk());
+  EXPECT_LE(longest->size(), kControlBytesMax);
+  EXPECT_EQ(*decode(*longest), asking);
+  ask.boxes.push_back({});
+  refused("boxes: 2049, 1 to 2048");
+  ask.boxes.clear();
+  refused("boxes: 0, 1 to 2048");
+  ask.boxes = {{BlockId{1}, std::uint64_t{1} << 32U, 0, 1}};
+  refused("box: 4294967296 of 4294967295");
+  ask.boxes = {{BlockId{1}, 0, 0, 1}};
+  ask.plane += 'p';
+  refused("plane: 65 of 64 bytes");
+  ask.plane.clear();
+  ask.duration = milliseconds{0};
+  refused("a duration of 0 ms");
+  EXPECT_THAT(encode_control(message(ToldDigests{})),
+              FailsWith(ErrorCode::kInvalidArgument, "digests: 0, 1 to 2048"));
+  const auto answer = encode_control(message(ToldDigests{std::vector<Digest>(kDigestsMax)}));
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_LE(answer->size(), kControlBytesMax);
+}
+
 TEST(Control, RefusesForgedAnswers) {
   const auto refused = [](const Bytes& forged, const std::string& why) {
     EXPECT_THAT(decode(forged), FailsWith(ErrorCode::kCorrupt, why));
@@ -211,6 +280,7 @@ TEST(Control, RefusesForgedAnswers) {
   const Bytes held = *encode_control(message(Held{}));
   refused(with_number(held, 32, std::uint64_t{0}), "request number at 32: 0 is not at least 1");
   refused(with_number(held, 6, std::uint16_t{4}), "error code at 0: 0 of 2 bytes");
+  refused(with_number(held, 6, std::uint16_t{5}), "digests asked at 0: 0 of 64 bytes");
   Bytes longer = held;
   longer.insert(longer.begin() + 40, std::byte{1});
   refused(resealed(longer), "held at 0: 1 of 0 bytes");

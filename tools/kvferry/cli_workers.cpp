@@ -61,9 +61,11 @@ void add_move(CLI::App& command, MoveOptions& options) {
   command.add_option("--deadline", options.deadline, "From start to last check")
       ->capture_default_str();
   command
-      .add_option("--verify", options.verify,
-                  "How the bytes are checked: none, or pattern (of a source filled with it)")
-      ->check(CLI::IsMember({"none", "pattern"}))
+      .add_option(
+          "--verify", options.verify,
+          "How the bytes are checked: none, checksum (by digests of both sides), or pattern (of a "
+          "source filled with it)")
+      ->check(CLI::IsMember({"none", "checksum", "pattern"}))
       ->capture_default_str();
   command.add_option("--fault", options.node.fault,
                      "What goes wrong at piece K of 64 KiB: stop-owner@K, kill-owner@K, "

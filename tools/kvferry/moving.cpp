@@ -159,6 +159,7 @@ TransferStory move_blocks(manager::TransportManager& manager, const Move& move) 
   const auto transfer = manager.execute_transfer(move.from, move.source, move.to, move.destination,
                                                  {.layers = move.layers,
                                                   .deadline = move.deadline - SteadyClock{}.now(),
+                                                  .verify = move.verify,
                                                   .partial = move.partial});
   if (!transfer) {
     return refused_story(transfer.error(), move.destination);
@@ -166,6 +167,10 @@ TransferStory move_blocks(manager::TransportManager& manager, const Move& move) 
   TransferStory story;
   story.blocks = move.destination.size();
   story.report = wait_unless_interrupted(*transfer);
+  if (story.report.verified != transfer::Verified::kNo) {
+    story.verified = "checksum";
+    story.verify_seconds = std::chrono::duration<double>{story.report.verify_time}.count();
+  }
   return story;
 }
 

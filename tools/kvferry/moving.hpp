@@ -65,6 +65,7 @@ struct Move {
   std::vector<BlockId> destination{};
   plan::LayerRange layers{};
   bool partial{false};
+  transfer::Verify verify{transfer::Verify::kNone};
   TimePoint deadline{};
 };
 

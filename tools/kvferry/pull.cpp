@@ -30,6 +30,8 @@ Outcome<TransferStory> pull_from(const std::vector<PeerMessage>& peers, const Mo
   Move move{.to = node.handle(),
             .layers = order.layers,
             .partial = options.partial,
+            .verify = options.verify == "checksum" ? transfer::Verify::kChecksum
+                                                   : transfer::Verify::kNone,
             .deadline = order.deadline};
   const std::uint64_t blocks =
       std::ranges::min_element(peers, {}, &PeerMessage::num_blocks)->num_blocks;

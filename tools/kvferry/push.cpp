@@ -54,6 +54,8 @@ Outcome<TransferStory> push_to(const PeerMessage& peer, const MoveOptions& optio
   Move move{.from = {node.handle()},
             .layers = order.layers,
             .partial = options.partial,
+            .verify = options.verify == "checksum" ? transfer::Verify::kChecksum
+                                                   : transfer::Verify::kNone,
             .deadline = order.deadline};
   KVFERRY_ASSIGN_OR_RETURN(
       move.source, expand_ids(order.blocks.source, node.layout().config().num_blocks, "source"));

@@ -29,6 +29,12 @@ struct Plane {
   friend bool operator==(const Plane&, const Plane&) = default;
 };
 
+/// Whether two addresses in different planes can be the same byte.
+enum class Addresses : std::uint8_t {
+  kOfOneMemory,
+  kOfFiles,  ///< each plane has a file of its own, in which its addresses are offsets
+};
+
 /// Puts the regions of `planes` behind those of `data` and of each other, so that the views of a
 /// layout tell places in one list, that of all_regions().
 ///
@@ -36,8 +42,9 @@ struct Plane {
 /// another one, with other
 ///         blocks, tokens in a block or layers than the data, or with bytes between those of the
 ///         data or of another plane, unless both have the same strides around them.
-[[nodiscard]] Result<std::vector<Plane>> side_by_side(const LayoutView& data,
-                                                      std::vector<Plane> planes);
+[[nodiscard]] Result<std::vector<Plane>> side_by_side(
+    const LayoutView& data, std::vector<Plane> planes,
+    Addresses addresses = Addresses::kOfOneMemory);
 
 /// Null where there is none of that name.
 [[nodiscard]] const Plane* find_plane(std::span<const Plane> planes,
