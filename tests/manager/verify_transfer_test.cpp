@@ -163,7 +163,7 @@ TEST_F(VerifiedPull, IsGoodAlsoInAnotherOrder) {
     expect_good(moved(*reader_->manager, theirs_, mine_, {all_, all_}, options),
                 Verified::kCompared);
     EXPECT_TRUE(wrong_blocks(destination, kBlocks).empty());
-    EXPECT_EQ(reader_->manager->transfers_in_flight(), 0U);
+    EXPECT_EQ(reader_->manager->statistics().in_flight, 0U);
     reader_.reset();
   }
 }
