@@ -3,9 +3,12 @@
 
 namespace kvferry::bench {
 
-std::vector<std::string_view> suite_names() { return {"shm", "host", "plan", "wire"}; }
+std::vector<std::string_view> suite_names() { return {"shm", "host", "disk", "plan", "wire"}; }
 
 Result<std::vector<CaseResult>> run_suite(std::string_view name, const SuiteOptions& options) {
+  if (name == "disk") {
+    return run_disk_suite(options);
+  }
   if (name == "host") {
     return run_host_suite(options);
   }
@@ -19,7 +22,7 @@ Result<std::vector<CaseResult>> run_suite(std::string_view name, const SuiteOpti
     return run_wire_suite(options);
   }
   return Error{ErrorCode::kInvalidArgument,
-               "suite \"" + std::string{name} + "\" is none of: host, plan, shm, wire"};
+               "suite \"" + std::string{name} + "\" is none of: disk, host, plan, shm, wire"};
 }
 
 }  // namespace kvferry::bench

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -100,11 +101,16 @@ Outcome<int> measure(const BenchOptions& options) {
       return usage(fmt::format("suite '{}' is none of: {}", suite, fmt::join(known, ", ")));
     }
   }
+  std::error_code failure;
+  const std::string disk = options.disk.empty()
+                               ? std::filesystem::temp_directory_path(failure).string()
+                               : options.disk;
   std::vector<CaseResult> results;
   for (const std::string_view suite : suites) {
     KVFERRY_ASSIGN_OR_RETURN(std::vector<CaseResult> more,
                              bench::run_suite(suite, {.quick = options.quick,
                                                       .socket_directory = socket_directory(),
+                                                      .disk_directory = disk,
                                                       .rust_program = options.rust}));
     std::move(more.begin(), more.end(), std::back_inserter(results));
   }

@@ -130,6 +130,7 @@ int run_demo(const DemoOptions& options);
 struct BenchOptions {
   std::vector<std::string> suites{};  ///< none: all
   std::string rust{};                 ///< the program of the original's side; empty: none
+  std::string disk{};                 ///< the directory of files; empty: that of temporary ones
   bool quick{false};
   bool json{false};
 };
