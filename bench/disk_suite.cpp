@@ -27,7 +27,8 @@ constexpr double kBar = 0.95;  ///< of the raw loop
 constexpr std::uint64_t kHotRoundBytes = 16 * kMiB;
 
 std::string text_of(std::uint64_t bytes) {
-  return bytes < kMiB ? std::to_string(bytes / kKiB) + " KiB" : std::to_string(bytes / kMiB) + " MiB";
+  return bytes < kMiB ? std::to_string(bytes / kKiB) + " KiB"
+                      : std::to_string(bytes / kMiB) + " MiB";
 }
 
 /// One file and the memory beside it.
@@ -70,15 +71,18 @@ std::vector<FilePiece> file_pieces(const Tier& tier, std::uint64_t count) {
 }
 
 std::string name_of(const Tier& tier, const Task& task) {
-  return std::string{task.is_write ? "write" : "read"} + (tier.direct ? ", direct, " : ", buffered, ") +
-         text_of(tier.piece_bytes) + " pieces " + std::string{task.heat};
+  return std::string{task.is_write ? "write" : "read"} +
+         (tier.direct ? ", direct, " : ", buffered, ") + text_of(tier.piece_bytes) + " pieces " +
+         std::string{task.heat};
 }
 
 /// One transfer of many pieces beside the raw loop over the same ones, in the same file and memory.
 class Race {
  public:
   Race(manager::TransportManager& manager, const Tier& tier, const Task& task)
-      : manager_{manager}, tier_{tier}, task_{task},
+      : manager_{manager},
+        tier_{tier},
+        task_{task},
         pieces_{file_pieces(tier, task.bytes / tier.piece_bytes)} {
     for (std::uint64_t i = 0; i < pieces_.size(); ++i) {
       in_file_.push_back(BlockId{i});
@@ -88,7 +92,8 @@ class Race {
 
   Result<CaseResult> run() {
     std::vector<RawRing> rings;
-    KVFERRY_ASSIGN_OR_RETURN(RawRing plain, RawRing::open({tier_.descriptor(), {}, task_.is_write}));
+    KVFERRY_ASSIGN_OR_RETURN(RawRing plain,
+                             RawRing::open({tier_.descriptor(), {}, task_.is_write}));
     rings.push_back(std::move(plain));
     const std::span<std::byte> memory{tier_.in_memory->region_bases()[0], task_.bytes};
     // Refused where less may be locked than the pieces need.
@@ -121,9 +126,8 @@ class Race {
 
   void transfer() {
     const auto transfer =
-        task_.is_write
-            ? manager_.execute_transfer(tier_.memory, in_memory_, tier_.disk, in_file_)
-            : manager_.execute_transfer(tier_.disk, in_file_, tier_.memory, in_memory_);
+        task_.is_write ? manager_.execute_transfer(tier_.memory, in_memory_, tier_.disk, in_file_)
+                       : manager_.execute_transfer(tier_.disk, in_file_, tier_.memory, in_memory_);
     note(transfer ? transfer->wait().error : std::optional{transfer.error()});
   }
 
@@ -172,9 +176,8 @@ std::vector<Task> tasks(const SuiteOptions& options) {
 Result<void> run_tier(const SuiteOptions& options, Tier tier, std::vector<CaseResult>& results) {
   const std::vector<Task> all = tasks(options);
   const auto config = pieces_config(all.front().bytes / tier.piece_bytes, tier.piece_bytes);
-  KVFERRY_ASSIGN_OR_RETURN(const auto manager,
-                           manager::TransportManager::create(
-                               {.worker_id = WorkerId{1}, .copy_threads = 1}));
+  KVFERRY_ASSIGN_OR_RETURN(const auto manager, manager::TransportManager::create(
+                                                   {.worker_id = WorkerId{1}, .copy_threads = 1}));
   KVFERRY_ASSIGN_OR_RETURN(
       tier.on_disk, make_file_tier(config, options.disk_directory,
                                    tier.direct ? disk::Direct::kAuto : disk::Direct::kNever));
@@ -186,7 +189,8 @@ Result<void> run_tier(const SuiteOptions& options, Tier tier, std::vector<CaseRe
   const disk::FileFacts& facts = tier.file().facts();
   auto ring = RawRing::open({tier.file().descriptor(), {}, false});
   const std::string why = tier.direct && facts.direct_alignment == 0 ? facts.why_not_direct
-                          : ring ? std::string{} : ring.error().message;
+                          : ring                                     ? std::string{}
+                                                                     : ring.error().message;
   for (const Task& task : all) {
     if (!why.empty()) {
       results.push_back(skipped(tier, task, why));

@@ -29,8 +29,7 @@ Result<void> fill(const disk::File& file) {
   const std::vector<std::byte> bytes(std::size_t{1} << 20U, std::byte{0x5a});
   for (std::uint64_t at = 0; at < file.size_bytes();) {
     const std::uint64_t most = std::min<std::uint64_t>(bytes.size(), file.size_bytes() - at);
-    const ssize_t wrote =
-        ::pwrite(file.descriptor(), bytes.data(), most, static_cast<off_t>(at));
+    const ssize_t wrote = ::pwrite(file.descriptor(), bytes.data(), most, static_cast<off_t>(at));
     if (wrote <= 0) {
       return failure(file.path());
     }

@@ -74,7 +74,8 @@ std::optional<Error> RawRing::move(const std::vector<FilePiece>& pieces) {
     io_uring_cqe* entry{nullptr};
     io_uring_for_each_cqe(ring_.get(), head, entry) {
       ++seen;
-      const bool whole = entry->res >= 0 && static_cast<std::uint64_t>(entry->res) == entry->user_data;
+      const bool whole =
+          entry->res >= 0 && static_cast<std::uint64_t>(entry->res) == entry->user_data;
       if (!whole && !error) {
         error = failure("a piece", entry->res < 0 ? entry->res : -EIO);
       }

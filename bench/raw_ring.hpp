@@ -23,10 +23,10 @@ struct FilePiece {
 
 /// What a raw loop works with.
 struct RawRingOptions {
-  int descriptor{-1};                   ///< of the file
-  std::span<std::byte> registered{};    ///< memory that the kernel is told of beforehand; may be none
+  int descriptor{-1};                 ///< of the file
+  std::span<std::byte> registered{};  ///< memory that the kernel is told of beforehand; may be none
   bool is_write{false};
-  unsigned depth{64};                   ///< operations at a time
+  unsigned depth{64};  ///< operations at a time
 };
 
 /// The baseline of suite disk: what a person would write who has nothing but a list of pieces. One

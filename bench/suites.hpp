@@ -11,17 +11,17 @@
 namespace kvferry::bench {
 
 struct SuiteOptions {
-  bool quick{false};             ///< fewer rounds and smaller caches
-  std::string socket_directory;  ///< of the agents that a suite needs
-  std::string disk_directory;    ///< of the files that a suite reads and writes
-  std::string rust_program;      ///< of suite wire: the original's side; empty: there is none
+  bool quick{false};               ///< fewer rounds and smaller caches
+  std::string socket_directory{};  ///< of the agents that a suite needs
+  std::string disk_directory{};    ///< of the files that a suite reads and writes
+  std::string rust_program{};      ///< of suite wire: the original's side; empty: there is none
 };
 
 /// One process, system memory.
 [[nodiscard]] Result<std::vector<CaseResult>> run_host_suite(const SuiteOptions& options);
 
-/// Files, beside a loop over a raw io_uring. What cannot be had of the directory's file system, such
-/// as direct transfers, is there as skipped.
+/// Files, beside a loop over a raw io_uring. What cannot be had of the directory's file system,
+/// such as direct transfers, is there as skipped.
 [[nodiscard]] Result<std::vector<CaseResult>> run_disk_suite(const SuiteOptions& options);
 
 /// Planning, beside nested loops that compute the same pieces; no byte is moved.

@@ -41,6 +41,13 @@ class Backend {
   /// "io_uring", "threads".
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
 
+  /// Reads as much of the beginning of an operation as lies in the page cache, at once, on the
+  /// thread of the caller; says how many bytes. What is left, if only because nobody knows, is for
+  /// submit().
+  ///
+  /// Threads: any.
+  [[nodiscard]] virtual std::uint64_t read_cached(const Operation& /*operation*/) { return 0; }
+
   /// Starts operations. There are never more than the depth it was made for without their end.
   ///
   /// Lifetime: memory and descriptor stay until wait() tells the end.

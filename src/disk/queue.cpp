@@ -113,6 +113,21 @@ void Queue::stop() {
   }
 }
 
+void Queue::read_cached(std::vector<Piece>& pieces) {
+  auto left = pieces.begin();
+  for (; left != pieces.end() && !fits_direct(*left); ++left) {
+    const std::uint64_t moved = backend_->read_cached(
+        {Direction::kRead, left->file->descriptor(), left->offset, {left->memory, left->bytes}});
+    if (moved < left->bytes) {
+      left->offset += moved;
+      left->memory += moved;
+      left->bytes -= moved;
+      break;
+    }
+  }
+  pieces.erase(pieces.begin(), left);
+}
+
 RequestNumber Queue::post(Request request) {
   std::vector<Operation> operations;
   RequestNumber number{0};

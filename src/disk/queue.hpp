@@ -60,6 +60,10 @@ class Queue {
 
   [[nodiscard]] std::string_view backend() const noexcept { return backend_->name(); }
 
+  /// Reads on the thread of the caller what lies in the page cache of the first pieces of a read,
+  /// and takes it out of `pieces`: nobody has to be woken for it. It does not wait for a disk.
+  void read_cached(std::vector<Piece>& pieces);
+
   [[nodiscard]] RequestNumber post(Request request);
 
   /// Whether it has ended well; false: not yet.

@@ -12,6 +12,7 @@
 
 #include "base/mutex.hpp"
 #include "disk/backend.hpp"
+#include "disk/cached.hpp"
 #include "kvferry/base/try.hpp"
 
 namespace kvferry::disk {
@@ -54,6 +55,10 @@ class ThreadBackend final : public Backend {
   }
 
   [[nodiscard]] std::string_view name() const noexcept override { return "threads"; }
+
+  [[nodiscard]] std::uint64_t read_cached(const Operation& operation) override {
+    return disk::read_cached(operation);
+  }
 
   void submit(std::span<const Operation> operations) override {
     const MutexLock lock{mutex_};

@@ -8,8 +8,9 @@
 namespace kvferry::transfer {
 namespace {
 
-/// Posts of one transfer at a time, each of at most a step: enough to keep a fast disk busy.
-constexpr std::size_t kMostPosts = 16;
+/// Posts of one transfer at a time, each of at most a step: with long pieces a post may be a single
+/// operation, and one transfer alone is to fill the queue.
+constexpr std::size_t kMostPosts = 64;
 
 /// Longest single read or write: as long as disks get faster by it.
 constexpr std::uint64_t kMostPieceBytes = std::uint64_t{1} << 20U;
@@ -30,6 +31,12 @@ class FileExecutor final : public Executor {
     disk::Request request{copy_.direction, {}, posting.waker, kept_};
     for (const Run& run : posting.runs) {
       append(run, request.pieces);
+    }
+    if (copy_.direction == disk::Direction::kRead) {
+      copy_.queue->read_cached(request.pieces);
+      if (request.pieces.empty()) {
+        return std::optional<agent::RequestId>{};
+      }
     }
     return std::optional{agent::RequestId{copy_.queue->post(std::move(request))}};
   }

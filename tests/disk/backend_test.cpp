@@ -98,5 +98,26 @@ TEST_P(EveryBackend, IsWokenOnceForEachOrSeveralWakes) {
   waker.join();
 }
 
+TEST_P(EveryBackend, TakesOperationsWhileSomebodyWaits) {
+  std::vector<std::byte> memory(kDepth * 512, std::byte{4});
+  std::thread submitter{[&] {
+    for (std::size_t i = 0; i < kDepth; ++i) {
+      const Operation write{Direction::kWrite, file_->descriptor(), i * 512,
+                            std::span{memory}.subspan(i * 512, 512), i};
+      backend_->submit({&write, 1});
+    }
+  }};
+  std::set<std::uint64_t> tags;
+  for (const Ended& ended : wait_for(kDepth)) {
+    EXPECT_EQ(ended.result, 512);
+    EXPECT_TRUE(tags.insert(ended.tag).second) << "told twice";
+  }
+  submitter.join();
+  std::vector<std::byte> content(memory.size());
+  EXPECT_EQ(backend_->read_cached({Direction::kRead, file_->descriptor(), 0, content}),
+            content.size());
+  EXPECT_EQ(content, memory);
+}
+
 }  // namespace
 }  // namespace kvferry::disk

@@ -211,5 +211,59 @@ TEST_P(DiskQueue, OneWhoseEndIsLostIsNeverQuietAndHoldsUpNobodyElse) {
   EXPECT_FALSE(*queue_->poll(lost));
 }
 
+TEST(DiskQueueReadCached, LeavesWhatIsDirectOrNotCached) {
+  /// As if so much of every read were cached.
+  class Cached final : public Backend {
+   public:
+    explicit Cached(std::uint64_t bytes) : bytes_{bytes} {}
+    [[nodiscard]] std::string_view name() const noexcept override { return "cached"; }
+    [[nodiscard]] std::uint64_t read_cached(const Operation& operation) override {
+      return std::min<std::uint64_t>(bytes_, operation.memory.size());
+    }
+    void submit(std::span<const Operation> /*operations*/) override {}
+    [[nodiscard]] std::size_t wait(std::span<Ended> /*ended*/) override {
+      const MutexLock lock{mutex_};
+      while (!woken_) {
+        told_.wait(mutex_);
+      }
+      return 0;
+    }
+    void wake() override {
+      const MutexLock lock{mutex_};
+      woken_ = true;
+      told_.notify_all();
+    }
+
+   private:
+    std::uint64_t bytes_;
+    Mutex mutex_;
+    CondVar told_;
+    bool woken_ KVFERRY_GUARDED_BY(mutex_){false};
+  };
+  const testing::TemporaryDirectory directory;
+  const FilePtr file = *File::open({directory.path() + "/blocks", Direct::kNever}, kBytes);
+  const auto queue = *Queue::create(std::make_unique<Cached>(100), kDepth);
+  std::vector<std::byte> memory(1000);
+  std::vector<Piece> pieces{{file.get(), 0, memory.data(), 80},
+                            {file.get(), 500, memory.data() + 80, 130},
+                            {file.get(), 700, memory.data() + 300, 50}};
+  queue->read_cached(pieces);
+  ASSERT_EQ(pieces.size(), 2U) << "the first is read, the second in part, the third not tried";
+  EXPECT_EQ(pieces[0].offset, 600U);
+  EXPECT_EQ(pieces[0].memory, memory.data() + 180);
+  EXPECT_EQ(pieces[0].bytes, 30U);
+  EXPECT_EQ(pieces[1].bytes, 50U);
+
+  const FilePtr direct = *File::open({directory.path() + "/direct"}, kBytes);
+  if (direct->facts().direct_alignment != 0) {
+    const auto address = reinterpret_cast<std::uintptr_t>(nullptr) + 4096;
+    std::vector<Piece> whole{
+        {direct.get(), 0, reinterpret_cast<std::byte*>(address), 4096}};  // NOLINT(*-int-to-ptr)
+    queue->read_cached(whole);
+    EXPECT_EQ(whole.size(), 1U) << "past the page cache";
+    EXPECT_EQ(whole[0].bytes, 4096U);
+  }
+}
+
 }  // namespace
 }  // namespace kvferry::disk

@@ -102,9 +102,8 @@ Outcome<int> measure(const BenchOptions& options) {
     }
   }
   std::error_code failure;
-  const std::string disk = options.disk.empty()
-                               ? std::filesystem::temp_directory_path(failure).string()
-                               : options.disk;
+  const std::string disk =
+      options.disk.empty() ? std::filesystem::temp_directory_path(failure).string() : options.disk;
   std::vector<CaseResult> results;
   for (const std::string_view suite : suites) {
     KVFERRY_ASSIGN_OR_RETURN(std::vector<CaseResult> more,

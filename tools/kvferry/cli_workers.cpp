@@ -115,8 +115,9 @@ void add_bench(CLI::App& command, BenchOptions& options) {
   command.add_option("SUITE", options.suites, "disk, host, plan, shm, wire (default all)");
   command.add_option("--rust", options.rust,
                      "Suite wire: the program that is built from bench/rust, to compare with");
-  command.add_option("--disk", options.disk,
-                     "Where suites put files, each gone in the end (default: where temporary ones are)");
+  command.add_option(
+      "--disk", options.disk,
+      "Where suites put files, each gone in the end (default: where temporary ones are)");
   command.add_flag("--quick", options.quick, "Fewer rounds over less memory");
   add_json(command, options.json);
   command.footer("Example: kvferry bench host --quick");
