@@ -70,6 +70,11 @@ std::vector<FilePiece> file_pieces(const Tier& tier, std::uint64_t count) {
   return pieces;
 }
 
+std::string series_of(const Tier& tier, const Task& task) {
+  return std::string{task.is_write ? "write, " : "read, "} +
+         (tier.direct ? "direct, " : "buffered, ") + std::string{task.heat};
+}
+
 std::string name_of(const Tier& tier, const Task& task) {
   return std::string{task.is_write ? "write" : "read"} +
          (tier.direct ? ", direct, " : ", buffered, ") + text_of(tier.piece_bytes) + " pieces " +
@@ -113,6 +118,7 @@ class Race {
     result.name = name_of(tier_, task_);
     result.bytes = task_.bytes;
     result.bar = kBar;
+    result.chart = {series_of(tier_, task_), tier_.piece_bytes};
     set_rates(result);
     return result;
   }

@@ -52,7 +52,8 @@ Result<void> run_sizes(const Sides& sides, const SuiteOptions& options,
                        std::string_view heat) -> Result<void> {
     const std::string name = "llama-3.1-8b " + sides.name + " " + text(blocks) + std::string{heat};
     KVFERRY_ASSIGN_OR_RETURN(CaseResult result,
-                             run_copy_case(pair, {"host", name, blocks, over, rounds, sides.bar}));
+                             run_copy_case(pair, {"host", name, blocks, over, rounds, sides.bar,
+                                                  sides.name + std::string{heat}}));
     results.push_back(std::move(result));
     return {};
   };

@@ -6,12 +6,21 @@
 #include <utility>
 
 namespace kvferry::bench {
+
 Spread spread_of(std::vector<double> figures) {
   std::sort(figures.begin(), figures.end());
   const auto at = [&figures](std::size_t quarter) {
     return figures[(figures.size() - 1) * quarter / 4];
   };
   return {figures.front(), at(1), at(2), at(3), figures.back()};
+}
+
+Tail tail_of(std::vector<double> samples) {
+  std::sort(samples.begin(), samples.end());
+  const auto at = [&samples](std::size_t percent) {
+    return samples[(samples.size() - 1) * percent / 100];
+  };
+  return {at(50), at(90), at(99)};
 }
 
 CaseResult measure(const TimedWork& work, int rounds) {

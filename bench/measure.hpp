@@ -4,10 +4,17 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace kvferry::bench {
+
+/// Where a case lies on the axis of a chart: with others of its series, which differ in size alone.
+struct ChartPlace {
+  std::string series{};    ///< "read, direct"; empty: on none
+  std::uint64_t bytes{0};  ///< of a piece, or of a transfer
+};
 
 /// Minimum, quartiles and maximum of some figures.
 struct Spread {
@@ -20,6 +27,16 @@ struct Spread {
 
 /// Of at least one figure.
 [[nodiscard]] Spread spread_of(std::vector<double> figures);
+
+/// Percentiles of single samples.
+struct Tail {
+  double p50{0};
+  double p90{0};
+  double p99{0};
+};
+
+/// Of at least one sample.
+[[nodiscard]] Tail tail_of(std::vector<double> samples);
 
 /// What tells most about a case: bytes in a time, or the time of one repetition.
 enum class Figure : std::uint8_t { kRate, kTime };
@@ -37,15 +54,17 @@ struct CaseResult {
   std::uint64_t bytes{0};  ///< of one repetition
   Spread seconds;          ///< of one repetition
   double gb_per_s{0};      ///< at the median; GB = 10^9 bytes
-  std::string baseline;    ///< what it is compared with
+  std::string baseline;    ///< what it is compared with; empty: with its bar alone
   double baseline_gb_per_s{0};
   Spread ratio;  ///< baseline's time / kvferry's, round by round
   double bar{0};
   Cost cost;               ///< in the unit of the bar
   double overhead_us{-1};  ///< per call over the copy itself; -1: not measured
   Figure figure{Figure::kRate};
-  std::string skipped;  ///< why it was not measured; empty: it was
-  bool ok{false};       ///< measured, and the bar is met
+  ChartPlace chart;
+  std::optional<Tail> tail;  ///< seconds, where single samples were taken
+  std::string skipped;       ///< why it was not measured; empty: it was
+  bool ok{false};            ///< measured, and the bar is met
 };
 
 struct Work {

@@ -163,6 +163,7 @@ Result<CaseResult> run_copy_case(const Pair& pair, const CaseOptions& options) {
   result.name = options.name;
   result.bytes = bytes;
   result.bar = options.bar;
+  result.chart = {options.series, options.blocks * pair.baseline_source.config().block_bytes()};
   set_rates(result);
   return result;
 }

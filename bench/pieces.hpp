@@ -66,6 +66,7 @@ struct CaseOptions {
   std::uint64_t walk_blocks{1};  ///< the transfers walk over that many, so that nothing is cached
   int rounds{11};
   double bar{0};
+  std::string series{};  ///< of a chart over the bytes of a transfer
 };
 
 /// Pulls `blocks` blocks at a time, walking over walk_blocks, beside the better of memcpy and a

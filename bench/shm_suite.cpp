@@ -181,10 +181,13 @@ Result<std::vector<CaseResult>> pull(const SuiteOptions& options, const Owner& o
   const Pair pieces{worker.manager.get(), remote[0], to_large, mapped, plain_layout(*large)};
   std::vector<CaseResult> results;
   for (const std::uint64_t blocks : kBlocks) {
-    const CaseOptions one{
-        "shm",  "pull ls->fc, 64 KiB pieces, " + std::to_string(blocks) + " blocks cold",
-        blocks, walk,
-        rounds, kCopyBar};
+    const CaseOptions one{"shm",
+                          "pull ls->fc, 64 KiB pieces, " + std::to_string(blocks) + " blocks cold",
+                          blocks,
+                          walk,
+                          rounds,
+                          kCopyBar,
+                          "pull ls->fc, cold"};
     KVFERRY_ASSIGN_OR_RETURN(CaseResult result, run_copy_case(pieces, one));
     results.push_back(std::move(result));
   }

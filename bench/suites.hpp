@@ -24,6 +24,17 @@ struct SuiteOptions {
 /// such as direct transfers, is there as skipped.
 [[nodiscard]] Result<std::vector<CaseResult>> run_disk_suite(const SuiteOptions& options);
 
+/// From the last byte's arrival to the waiter's return, who asks in a loop or sleeps, beside a
+/// thread that copies and says so. Takes all processors that there are, also where `bench` was
+/// given one.
+[[nodiscard]] Result<std::vector<CaseResult>> run_latency_suite(const SuiteOptions& options);
+
+/// Up to 10,000 transfers of one block of a file, all begun before any is waited for.
+[[nodiscard]] Result<std::vector<CaseResult>> run_many_suite(const SuiteOptions& options);
+
+/// What a manager's heap holds of imported layouts.
+[[nodiscard]] Result<std::vector<CaseResult>> run_memory_suite(const SuiteOptions& options);
+
 /// Planning, beside nested loops that compute the same pieces; no byte is moved.
 [[nodiscard]] Result<std::vector<CaseResult>> run_plan_suite(const SuiteOptions& options);
 

@@ -134,7 +134,7 @@ Result<void> Completion::watch(const std::shared_ptr<const TransferGroup>& group
 }
 
 Result<void> Completion::on_complete(Callback callback,
-                                     std::shared_ptr<const TransferGroup> group) {
+                                     const std::shared_ptr<const TransferGroup>& group) {
   KVFERRY_RETURN_IF_ERROR(watch(group));
   {
     const MutexLock lock{mutex_};

@@ -71,7 +71,7 @@ class Completion : public std::enable_shared_from_this<Completion> {
 
   /// As Transfer::on_complete() and event_fd(); `group` is the transfer's.
   [[nodiscard]] Result<void> on_complete(Callback callback,
-                                         std::shared_ptr<const TransferGroup> group);
+                                         const std::shared_ptr<const TransferGroup>& group);
   [[nodiscard]] Result<int> event_fd(const std::shared_ptr<const TransferGroup>& group);
 
   /// Calls back whoever has not been.

@@ -27,6 +27,18 @@ TEST(MeasureBesideBest, TakesTheBaselineWithTheSmallerMedian) {
   EXPECT_EQ(result.seconds.max, 2) << "the first round is not counted";
 }
 
+TEST(TailOf, IsOfAllSamples) {
+  std::vector<double> samples;
+  for (int i = 100; i >= 0; --i) {
+    samples.push_back(i);
+  }
+  const Tail tail = tail_of(samples);
+  EXPECT_EQ(tail.p50, 50);
+  EXPECT_EQ(tail.p90, 90);
+  EXPECT_EQ(tail.p99, 99);
+  EXPECT_EQ(tail_of({7}).p99, 7);
+}
+
 TEST(SetCost, IsComparedWithTheBarItself) {
   CaseResult result;
   set_cost(result, {3.0, "ns a piece"}, 3.0);

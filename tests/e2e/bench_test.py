@@ -52,6 +52,26 @@ class Bench(unittest.TestCase):
             self.assertEqual(done.returncode, 0 if met else 1, done.stderr)
             self.assertEqual([case["ok"] for case in json.loads(done.stdout)["cases"]], [met] * 6)
 
+    def test_the_report_is_one_page_with_every_case(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page = os.path.join(folder, "page.html")
+            done = subprocess.run([TOOL, "bench", "plan", "disk", "--quick", "--json", "--disk",
+                                   folder, "--report", page], capture_output=True, text=True,
+                                  timeout=300, check=False)
+            self.assertIn(done.returncode, (0, 1), done.stderr)
+            with open(page, encoding="utf-8") as file:
+                html = file.read()
+            self.assertEqual(os.listdir(folder), ["page.html"])
+        self.assertIn("<h2>Suite disk</h2>", html)
+        for case in json.loads(done.stdout)["cases"]:
+            self.assertIn(case["case"].replace(">", "&gt;"), html)
+        self.assertNotIn("http://", html.replace("http://www.w3.org/2000/svg", ""))
+
+    def test_a_report_that_cannot_be_written_is_an_error(self):
+        done = self.run_wire("--report", "/nowhere/page.html")
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("/nowhere/page.html", done.stderr)
+
     def test_a_broken_program_is_an_error(self):
         done = self.run_beside("#!/bin/sh\necho 'error no'\nread -r line\nread -r line\n")
         self.assertGreater(done.returncode, 1)

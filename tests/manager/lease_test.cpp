@@ -325,8 +325,11 @@ TEST_F(Leases, EndThoughMessagesAreLostRepeatedTurnedAroundAndFlipped) {
     const auto transfer = reader->execute_transfer(theirs->front(), block_ids({round % kBlocks}),
                                                    mine, block_ids({0}), options);
     if (transfer) {
-      EXPECT_TRUE(transfer->wait().ok());
-      ++good;
+      const transfer::TransferReport report = transfer->wait();
+      good += report.ok() ? 1 : 0;
+      // A busy machine may leave nothing of the deadline for the bytes; nothing else may fail.
+      EXPECT_TRUE(report.ok() || report.error->code == ErrorCode::kDeadline)
+          << report.error->message;
     } else {
       // By the owner, or on a busy machine by its kernel before the question was out.
       EXPECT_THAT(transfer, AnyOf(FailsWith(ErrorCode::kDeadline, "the owner did not answer"),

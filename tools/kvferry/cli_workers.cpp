@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "cli_commands.hpp"
 #include "commands.hpp"
+#include "suites.hpp"
 
 namespace kvferry::tool {
 namespace {
@@ -112,12 +116,14 @@ void add_demo(CLI::App& command, DemoOptions& options) {
 
 void add_bench(CLI::App& command, BenchOptions& options) {
   command.description("Measures kvferry beside baselines, in one run; 1 when a bar is missed.");
-  command.add_option("SUITE", options.suites, "disk, host, plan, shm, wire (default all)");
+  command.add_option("SUITE", options.suites,
+                     fmt::format("{} (default all)", fmt::join(bench::suite_names(), ", ")));
   command.add_option("--rust", options.rust,
                      "Suite wire: the program that is built from bench/rust, to compare with");
   command.add_option(
       "--disk", options.disk,
       "Where suites put files, each gone in the end (default: where temporary ones are)");
+  command.add_option("--report", options.report, "Write an HTML page with the figures here");
   command.add_flag("--quick", options.quick, "Fewer rounds over less memory");
   add_json(command, options.json);
   command.footer("Example: kvferry bench host --quick");

@@ -128,9 +128,10 @@ struct DemoOptions {
 int run_demo(const DemoOptions& options);
 
 struct BenchOptions {
-  std::vector<std::string> suites{};  ///< none: all
-  std::string rust{};                 ///< the program of the original's side; empty: none
-  std::string disk{};                 ///< the directory of files; empty: that of temporary ones
+  std::vector<std::string> suites{};    ///< none: all
+  std::string rust{};                   ///< the program of the original's side; empty: none
+  std::string disk{};                   ///< the directory of files; empty: that of temporary ones
+  std::optional<std::string> report{};  ///< an HTML page with the figures
   bool quick{false};
   bool json{false};
 };

@@ -10,10 +10,10 @@ namespace {
 
 constexpr std::string_view kStyle = R"(
 :root { color-scheme: light dark; --ink: #1f2328; --faint: #59636e; --line: #d1d9e0;
-        --page: #fff; --bar: #2f6fb4; --baseline: #8c959f; }
+        --page: #fff; --bar: #2f6fb4; --baseline: #8c959f; --other: #b35900; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6edf3; --faint: #9198a1; --line: #3d444d; --page: #0d1117; --bar: #58a6ff;
-          --baseline: #6e7681; } }
+          --baseline: #6e7681; --other: #f0a04b; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page);
        max-width: 72rem; margin: 2rem auto; padding: 0 1.5rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; } p { max-width: 46rem; }
@@ -27,6 +27,12 @@ svg { max-width: 100%; height: auto; }
 svg text { font: 14px system-ui, sans-serif; fill: var(--ink); }
 .bar { fill: var(--bar); } .baseline { fill: var(--baseline); }
 .mark { stroke: var(--baseline); stroke-dasharray: 3 3; }
+.charts { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; }
+svg text.small { font-size: 12px; fill: var(--faint); } .grid { stroke: var(--line); }
+.ours { fill: var(--bar); stroke: var(--bar); } .quartiles { fill: var(--bar); }
+.other { fill: var(--page); stroke: var(--other); stroke-width: 2; }
+.line { fill: none; stroke-width: 2; } .other.line { stroke-dasharray: 6 4; }
+.median { stroke: var(--ink); stroke-width: 2.5; }
 )";
 
 bool begins_with_digit(std::string_view text) {
